@@ -1,0 +1,62 @@
+"""Where something stands in a file, and what is to be said about it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in a file: lines and columns count from 1; line 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    end_line: int = 0
+
+    def __str__(self) -> str:
+        """`file:line:column`, as compilers write it, as far as it is known."""
+        text = self.file
+        if self.line:
+            text += f":{self.line}"
+            if self.column:
+                text += f":{self.column}"
+        return text
+
+
+class Severity(Enum):
+    """How bad a diagnostic is: only an ERROR stops the command that found it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing to tell a person: where, how bad, what is wrong, and what to do about it.
+
+    `code` is a stable kebab-case word for machines, such as ``unknown-filter-class``.
+    """
+
+    span: Span
+    severity: Severity
+    code: str
+    message: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """One line: place, severity, message, advice."""
+        advice = f" ({self.advice})" if self.advice else ""
+        return f"{self.span}: {self.severity.value}: {self.message}{advice}"
+
+    def as_json(self) -> dict[str, str | int]:
+        """Plain values for ``--json``."""
+        return {
+            "file": self.span.file,
+            "line": self.span.line,
+            "column": self.span.column,
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+            "advice": self.advice,
+        }
