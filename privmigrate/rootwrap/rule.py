@@ -1,9 +1,29 @@
 """One entry of a ``.filters`` file, as it was written: what every later stage looks at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
+from typing import Final
 
 from privmigrate.diagnostics import Span
+
+# The classes of oslo.rootwrap 7 and how many values each needs after its name; with fewer,
+# oslo.rootwrap does not start at all.
+MINIMUM_VALUES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "CommandFilter": 2,
+        "RegExpFilter": 2,
+        "PathFilter": 2,
+        "EnvFilter": 2,
+        "KillFilter": 1,
+        "ReadFileFilter": 1,
+        "IpFilter": 2,
+        "IpNetnsExecFilter": 2,
+        "ChainingFilter": 2,
+        "ChainingRegExpFilter": 2,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
