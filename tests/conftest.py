@@ -1,9 +1,19 @@
-"""Rules for every test: privilege is tested with privilege, and in CI a skip is not a pass."""
+"""Rules for every test: privilege is tested with privilege, and in CI a skip is not a pass.
+
+Real rootwrap files come from two places: .cache/filters, which tools/fetch_filters.py fills from
+the projects' wheels, and the corpus, a folder of older ``.filters`` files that the environment
+variable PRIVMIGRATE_CORPUS names (without it, ../shared/corpus beside the checkout where that
+exists).
+"""
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+FETCHED = PROJECT / ".cache" / "filters"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,3 +34,32 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped, and in CI a skip is not a pass: {report.longrepr}"
     return report
+
+
+def find_filters(folder: Path) -> list[Path]:
+    """Every ``.filters`` file below `folder`, in a stable order."""
+    return sorted(path for path in folder.rglob("*.filters") if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def fetched_filters() -> list[Path]:
+    """The ``.filters`` files of the projects' wheels, in etc/PROJECT/rootwrap.d as they ship."""
+    found = find_filters(FETCHED)
+    if not found:
+        pytest.skip("no real filters: run tools/fetch_filters.py")
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus_filters() -> list[Path]:
+    """The older ``.filters`` files of the corpus; empty where there is none."""
+    named = os.environ.get("PRIVMIGRATE_CORPUS")
+    if named and not Path(named).is_dir():
+        pytest.fail(f"PRIVMIGRATE_CORPUS names {named}, which is no folder")
+    return find_filters(Path(named) if named else PROJECT.parent / "shared" / "corpus")
+
+
+@pytest.fixture(scope="session")
+def real_filters(fetched_filters: list[Path], corpus_filters: list[Path]) -> list[Path]:
+    """Every real ``.filters`` file that is at hand: the wheels' and the corpus's."""
+    return fetched_filters + corpus_filters
