@@ -1,0 +1,138 @@
+"""Calls of the kernel that Python does not offer: ctypes, here and nowhere else.
+
+Every function is the call of its name, acts on the calling thread alone where the kernel does so
+(prctl, capset, setns), and raises OSError as the kernel gives it. Numbers come from the kernel's
+uapi headers and are the same on every architecture that Python runs on.
+"""
+
+import ctypes
+import os
+from typing import Final
+
+# linux/prctl.h
+PR_SET_PDEATHSIG: Final = 1
+PR_GET_PDEATHSIG: Final = 2
+PR_GET_DUMPABLE: Final = 3
+PR_SET_DUMPABLE: Final = 4
+PR_GET_KEEPCAPS: Final = 7
+PR_SET_KEEPCAPS: Final = 8
+PR_CAPBSET_READ: Final = 23
+PR_CAPBSET_DROP: Final = 24
+PR_GET_SECUREBITS: Final = 27
+PR_SET_SECUREBITS: Final = 28
+PR_SET_NO_NEW_PRIVS: Final = 38
+PR_GET_NO_NEW_PRIVS: Final = 39
+PR_CAP_AMBIENT: Final = 47
+PR_CAP_AMBIENT_IS_SET: Final = 1
+PR_CAP_AMBIENT_RAISE: Final = 2
+PR_CAP_AMBIENT_LOWER: Final = 3
+PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+
+# linux/openat2.h
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_BENEATH: Final = 0x08
+
+_CAPABILITY_VERSION_3: Final = 0x20080522
+_SYS_OPENAT2: Final = 437
+_LOW_WORD: Final = 0xFFFFFFFF
+_WORD_BITS: Final = 32
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    # effective, permitted, inheritable: the low words, then the high words
+    _fields_ = (("words", ctypes.c_uint32 * 6),)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc.prctl
+_prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+_prctl.restype = ctypes.c_int
+_capget = _libc.capget
+_capget.argtypes = (ctypes.POINTER(_CapHeader), ctypes.POINTER(_CapData))
+_capset = _libc.capset
+_capset.argtypes = _capget.argtypes
+_setns = _libc.setns
+_setns.argtypes = (ctypes.c_int, ctypes.c_int)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+def _error(name: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def prctl(option: int, first: int = 0, second: int = 0) -> int:
+    """Set or get something of the calling thread; newer options insist on zeros at the end."""
+    result = _prctl(option, first, second, 0, 0)
+    if result < 0:
+        raise _error(f"prctl({option}, {first}, {second})")
+    return int(result)
+
+
+def get_pdeathsig() -> int:
+    """PR_GET_PDEATHSIG, the one option that answers through a pointer."""
+    signal = ctypes.c_int()
+    prctl(PR_GET_PDEATHSIG, ctypes.addressof(signal))
+    return signal.value
+
+
+def capget(tid: int = 0) -> tuple[int, int, int]:
+    """Effective, permitted and inheritable set of a thread (0: this one) as bit masks."""
+    data = _CapData()
+    if _capget(ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, tid)), ctypes.byref(data)):
+        raise _error("capget")
+    low_e, low_p, low_i, high_e, high_p, high_i = data.words
+    return (
+        low_e | high_e << _WORD_BITS,
+        low_p | high_p << _WORD_BITS,
+        low_i | high_i << _WORD_BITS,
+    )
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set three sets of the calling thread in one call; the ambient set shrinks by itself."""
+    masks = (effective, permitted, inheritable)
+    data = _CapData(
+        (ctypes.c_uint32 * 6)(
+            *(mask & _LOW_WORD for mask in masks),
+            *(mask >> _WORD_BITS for mask in masks),
+        )
+    )
+    if _capset(ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(data)):
+        raise _error("capset")
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move the calling thread into the namespace that `fd` stands for."""
+    if _setns(fd, kind):
+        raise _error("setns")
+
+
+def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0) -> int:
+    """Open with limits on the way there (Linux 5.6); the descriptor is close-on-exec."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    fd = _syscall(
+        ctypes.c_long(_SYS_OPENAT2),
+        ctypes.c_int(dir_fd),
+        ctypes.c_char_p(path),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fsdecode(path))
+    return int(fd)

@@ -1,0 +1,131 @@
+"""Processes by a handle that cannot come to mean another process: pidfd, executable, peer.
+
+A pid is a name that the kernel gives again; a pidfd is the process. Whoever wants to act on a pid
+opens the pidfd first and looks at /proc/PID afterwards: what it sees is then of that process.
+"""
+
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from _thread import LockType, allocate_lock
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from privmigrate.errors import SIGNAL_BASE
+
+_SO_PEERPIDFD: Final = 77  # asm-generic/socket.h, Linux 6.5
+_UCRED: Final = struct.Struct("3i")
+_START_TIME: Final = 19  # field 22 of proc_pid_stat(5), counted behind the name
+_DELETED: Final = " (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who connected a socket, as the kernel saw it then; pidfd is None before Linux 6.5."""
+
+    pid: int
+    uid: int
+    gid: int
+    pidfd: int | None
+
+
+def read_peer(sock: socket.socket) -> Peer:
+    """Ask for the other end of a UNIX socket; the caller closes the pidfd."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(data)
+    try:
+        pidfd = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError:
+        return Peer(pid, uid, gid, None)
+    return Peer(pid, uid, gid, pidfd)
+
+
+def read_executable(pid: int) -> str:
+    """The path that a process executes; a name that was deleted or replaced since is still it."""
+    path = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - pathlib costs 5 ms
+    return path.removesuffix(_DELETED)
+
+
+def read_start_time(pid: int) -> int:
+    """Clock ticks since boot at the process's start: with the pid, a name of its own."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+        # the name stands in parentheses and may hold both spaces and parentheses
+        return int(file.read().rpartition(b")")[2].split()[_START_TIME])
+
+
+@dataclass(slots=True)
+class Process:
+    """A child that was started by `spawn`: its pid and pidfd.
+
+    Any thread may wait for it and signal it. Close it, or use it in `with`, to give the pidfd
+    back. The pidfd may be polled for POLLIN, which says that the child has ended: until it is
+    reaped by `wait` or `poll`, what is left of its process group can still be killed.
+    """
+
+    pid: int
+    pidfd: int
+    _code: int | None = field(default=None, init=False)
+    # between the reaping and the note that it happened, nobody may use the pid
+    _reaping: LockType = field(default_factory=allocate_lock, init=False, repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell gives it, 128 + n for signal n; None until `wait` or `poll` has seen it."""
+        return self._code
+
+    def poll(self) -> int | None:
+        """Reap the child if it has ended, without waiting."""
+        with self._reaping:
+            if self._code is None:
+                result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+                if result is not None:
+                    ended = result.si_code == os.CLD_EXITED
+                    self._code = result.si_status if ended else SIGNAL_BASE + result.si_status
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the end, reap, give the exit code; None if `timeout` seconds were too few."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if deadline is None:
+                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT)
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            poller = select.poll()
+            poller.register(self.pidfd, select.POLLIN)
+            poller.poll(math.ceil(left * 1000))
+        return self._code
+
+    def send(self, number: int) -> None:
+        """Signal the child; nothing happens if it was reaped."""
+        with self._reaping:
+            if self._code is None:
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def kill_group(self) -> None:
+        """Kill the child's process group, of which it must have been started as the leader.
+
+        The group's number is the child's pid, which cannot mean another group while the child is
+        not reaped; so nothing happens afterwards.
+        """
+        with self._reaping:
+            if self._code is None:
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give the pidfd back. A child that was not waited for stays a zombie until we end."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
