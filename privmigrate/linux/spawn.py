@@ -24,8 +24,7 @@ import functools
 import os
 import signal
 import subprocess
-from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +43,7 @@ from privmigrate.linux.capabilities import (
     write_sets,
 )
 from privmigrate.linux.credentials import Identity
+from privmigrate.linux.disposable import call_in_thread
 from privmigrate.linux.process import Process
 
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
@@ -87,7 +87,7 @@ def spawn(
     if user is not None and not _is_already(user):
         if capabilities:
             raise ValueError("a command of another user gets no capabilities")
-        return _in_own_thread(functools.partial(_start_as, program, user))
+        return call_in_thread(functools.partial(_start_as, program, user))
     if capabilities is None:
         return _start(program)
     held = read_sets()
@@ -95,7 +95,7 @@ def spawn(
     if _thread_is_bound() and held.inheritable <= held.permitted and _is_ordinary(program):
         with _narrowed(held, kept):
             return _start(program)
-    return _in_own_thread(functools.partial(_start_limited, program, kept))
+    return call_in_thread(functools.partial(_start_limited, program, kept))
 
 
 def _thread_is_bound() -> bool:
@@ -216,25 +216,3 @@ def _is_already(user: Identity) -> bool:
         and set(os.getresgid()) == {user.gid}
         and set(os.getgroups()) | {user.gid} == {*user.groups, user.gid}
     )
-
-
-def _in_own_thread(start: Callable[[], Process]) -> Process:
-    """Call in a thread that ends with the call, and with it whatever it did to itself."""
-    outcome: list[Process | BaseException] = []
-    done = allocate_lock()
-    done.acquire()
-
-    def call() -> None:
-        try:
-            outcome.append(start())
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller
-            outcome.append(error)
-        finally:
-            done.release()
-
-    start_new_thread(call, ())
-    done.acquire()
-    result = outcome[0]
-    if isinstance(result, BaseException):
-        raise result
-    return result

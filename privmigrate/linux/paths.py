@@ -1,0 +1,119 @@
+"""Opening files on paths that others may change while we look.
+
+Every walk goes from folder descriptor to folder descriptor, so that what was checked is what is
+opened. `trusted` judges paths of configuration and code; `open_beneath` holds a path within a
+folder.
+"""
+
+import os
+import stat
+from typing import Final
+
+from privmigrate.errors import Refused
+from privmigrate.linux import _libc
+
+_MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
+_ROOT: Final = 0
+_PATH_ONLY: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_beneath(folder: int, path: str, flags: int, *, links: bool = False, mode: int = 0) -> int:
+    """Open a relative path that may not leave the folder; without `links` through no link either.
+
+    Raise OSError: ELOOP for a link, EXDEV for a way out.
+    """
+    resolve = _libc.RESOLVE_BENEATH | _libc.RESOLVE_NO_MAGICLINKS
+    if not links:
+        resolve |= _libc.RESOLVE_NO_SYMLINKS
+    return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder, mode=mode)
+
+
+def trusted(path: str) -> str | None:
+    """Say why others than root could change what `path` means; None if they cannot."""
+    try:
+        os.close(_walk(path))
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def open_trusted(path: str, flags: int = os.O_RDONLY) -> int:
+    """Open a file or folder that only root controls; raise Refused with the reason otherwise.
+
+    Every folder and link on the way, followed through symbolic links, and the file itself must
+    belong to root and be writable by nobody else: a sticky folder such as /tmp is not enough, for
+    whoever comes first makes the file. Write permission of group root counts as root's.
+    """
+    handle = _walk(path)
+    try:
+        # what the handle stands for, not what now has its name
+        return os.open(f"/proc/self/fd/{handle}", flags | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(handle)
+
+
+def _walk(path: str) -> int:
+    """Go from / to `path`, judge every step, and give an O_PATH descriptor of its end."""
+    if not path.startswith("/"):
+        raise Refused(f"{path} is not an absolute path")
+    todo = _components(path)
+    names: list[str] = []
+    handles = [os.open("/", _PATH_ONLY | os.O_DIRECTORY)]
+    links = 0
+    try:
+        _judge(handles[0], "/")
+        while todo:
+            name = todo.pop()
+            if name == "..":
+                if names:
+                    names.pop()
+                    os.close(handles.pop())
+                continue
+            here = "/" + "/".join((*names, name))
+            handle = _open_step(name, handles[-1], here)
+            handles.append(handle)
+            names.append(name)
+            _judge(handle, here)
+            if stat.S_ISLNK(os.fstat(handle).st_mode):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise Refused(f"{path}: too many symbolic links")
+                target = os.readlink("", dir_fd=handle)
+                os.close(handles.pop())
+                names.pop()
+                if target.startswith("/"):
+                    while len(handles) > 1:
+                        os.close(handles.pop())
+                    names.clear()
+                todo.extend(_components(target))
+        return os.dup(handles[-1])
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _components(path: str) -> list[str]:
+    """The names of a path, last first; ``.`` and empty ones mean nothing."""
+    return [name for name in reversed(path.split("/")) if name not in {"", "."}]
+
+
+def _open_step(name: str, folder: int, here: str) -> int:
+    try:
+        return os.open(name, _PATH_ONLY, dir_fd=folder)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Refused(f"{here}: {reason}") from error
+
+
+def _judge(handle: int, here: str) -> None:
+    status = os.fstat(handle)
+    if status.st_uid != _ROOT:
+        raise Refused(f"{here} belongs to uid {status.st_uid}, not to root")
+    if stat.S_ISLNK(status.st_mode):
+        return  # a link has no mode of its own
+    if status.st_mode & stat.S_IWOTH:
+        raise Refused(f"{here} is writable by everyone")
+    if status.st_mode & stat.S_IWGRP and status.st_gid != _ROOT:
+        raise Refused(f"{here} is writable by group {status.st_gid}")
