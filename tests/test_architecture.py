@@ -1,0 +1,254 @@
+"""Who may import whom, who may do what is dangerous, and how large a file may grow.
+
+The rules are tables at the top; a reviewer who asks "who forks?" reads one line.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tools.modules import PACKAGE, Module, load_modules, matches
+
+# Lower first. A module imports its own package and lower layers only: two packages in the same
+# layer do not know each other. A name stands for the module and for everything below it.
+LAYERS: Final = (
+    ("diagnostics", "errors", "examples"),
+    ("argv", "linux"),
+    ("rootwrap", "callsites", "shim"),
+    ("privsep",),
+    ("convert", "audit", "learn"),
+    ("cli", "testing"),
+    ("__main__",),
+)
+# What is on one's own level may be imported here: three leaves that describe each other.
+LEAVES: Final = LAYERS[0]
+
+# What trusted modules may import besides the standard library and each other.
+TRUSTED_LIBRARIES: Final = {
+    "msgpack": ("privsep/messages.py",),
+    "prctl": ("linux/*",),
+    "oslo_rootwrap": ("rootwrap/policy.py",),
+    "oslo_config": ("privsep/options.py",),
+}
+
+# Modules of a library, and the only files that may import them.
+LIBRARY_DOORS: Final = {
+    "libcst": ("convert/render.py", "convert/rewrite.py", "convert/retest.py"),
+    "ctypes": ("linux/_libc.py",),
+    "msgpack": ("privsep/messages.py",),
+    "subprocess": ("linux/spawn.py",),
+    "_posixsubprocess": ("linux/spawn.py",),
+    "multiprocessing": (),
+    "importlib": ("privsep/daemon/main.py", "audit/engine.py", "cli/__init__.py"),
+    "pickle": (),
+    "marshal": (),
+    "shelve": (),
+}
+
+# Calls, as they are spelled, and the only files that may make them.
+CALL_DOORS: Final = {
+    "os.fork": ("privsep/client/launch.py",),
+    "os.forkpty": (),
+    "os.posix_spawn": ("linux/spawn.py",),
+    "os.posix_spawnp": (),
+    "os.exec*": ("linux/spawn.py",),
+    "os.spawn*": (),
+    "os.system": (),
+    "os.popen": (),
+    "os.setns": ("linux/netns.py",),
+    "os.unshare": ("linux/netns.py",),
+    "eval": (),
+    "exec": (),
+    "compile": (),
+    "__import__": (),
+}
+
+# Calls that write files, and who may: the lock writes what convert made.
+WRITE_CALLS: Final = (
+    "os.replace", "os.rename", "shutil.*", "*.write_text", "*.write_bytes", "*.mkdir", "os.mkdir",
+    "os.makedirs", "*.unlink", "*.rmdir", "*.touch", "tempfile.*",
+)  # fmt: skip
+WRITERS: Final = ("convert/lock.py", "privsep/natives/*.py")
+
+# Who turns a pattern that is not our own into a matcher.
+PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/regex.py")
+
+LONG_FILES: Final[tuple[str, ...]] = ()
+MAXIMUM_LINES: Final = 400
+
+MODULES: Final = load_modules()
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+each_trusted = pytest.mark.parametrize(
+    "module", [module for module in MODULES if module.trusted], ids=lambda module: module.name
+)
+
+
+def layer_of(name: str) -> tuple[int, str]:
+    """The number of the layer, and the package in it, that a dotted name belongs to."""
+    package = [*name.split("."), ""][1]
+    for number, packages in enumerate(LAYERS):
+        if package in packages:
+            return number, package
+    return -1, package
+
+
+def our_imports(module: Module) -> Iterator[str]:
+    names = {module.name for module in MODULES}
+    for imported in module.imports():
+        if imported.name in names:
+            yield imported.name
+
+
+def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call whose function is a dotted name, as it is spelled."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield ast.unparse(node.func), node
+
+
+def may(module: Module, files: tuple[str, ...]) -> bool:
+    return matches(module.file, files)
+
+
+@each_module
+def test_every_module_is_in_a_layer_and_imports_only_downwards(module: Module) -> None:
+    if module.name == "privmigrate":
+        assert list(our_imports(module)) == []
+        return
+    number, package = layer_of(module.name)
+    assert number >= 0, f"{module.name} is in no layer"
+    wrong = []
+    for name in our_imports(module):
+        other, other_package = layer_of(name)
+        level = package == other_package or (package in LEAVES and other_package in LEAVES)
+        if name != "privmigrate" and not level and other >= number:
+            wrong.append(name)
+    assert wrong == []
+
+
+@each_module
+def test_imports_are_absolute(module: Module) -> None:
+    relative = [n for n in ast.walk(module.tree) if isinstance(n, ast.ImportFrom) and n.level]
+    assert relative == []
+
+
+@each_trusted
+def test_what_may_run_as_root_imports_only_what_is_trusted(module: Module) -> None:
+    by_name = {other.name: other for other in MODULES}
+    wrong = []
+    for imported in module.imports():
+        top = imported.name.partition(".")[0]
+        if imported.name in by_name:
+            late_client = module.name == "privmigrate.privsep.context" and not imported.at_import
+            if not by_name[imported.name].trusted and not late_client:
+                wrong.append(imported.name)
+        elif top in sys.stdlib_module_names or top == "privmigrate":
+            continue
+        elif not may(module, TRUSTED_LIBRARIES.get(top, ())):
+            wrong.append(imported.name)
+    assert wrong == []
+
+
+@each_module
+def test_libraries_are_behind_their_doors(module: Module) -> None:
+    wrong = [
+        f"{imported.name}, line {imported.line}"
+        for imported in module.imports()
+        for library, files in LIBRARY_DOORS.items()
+        if imported.name.partition(".")[0] == library and not may(module, files)
+    ]
+    assert wrong == []
+
+
+@each_module
+def test_dangerous_calls_are_behind_their_doors(module: Module) -> None:
+    wrong = [
+        f"{name}, line {node.lineno}"
+        for name, node in calls(module)
+        for pattern, files in CALL_DOORS.items()
+        if matches(name, (pattern,)) and not may(module, files)
+    ]
+    assert wrong == []
+
+
+@each_module
+def test_nothing_asks_for_a_shell(module: Module) -> None:
+    keywords = [keyword for _, node in calls(module) for keyword in node.keywords]
+    assert [keyword for keyword in keywords if keyword.arg == "shell"] == []
+
+
+@each_module
+def test_foreign_patterns_are_compiled_in_one_place(module: Module) -> None:
+    """Elsewhere a pattern is a literal or a constant, which is written in capitals."""
+    wrong = [
+        f"{name}, line {node.lineno}"
+        for name, node in calls(module)
+        if matches(name, ("re.compile", "re.match", "re.fullmatch", "re.search", "re.sub"))
+        and any(isinstance(p, ast.Name) and not p.id.isupper() for p in ast.walk(node.args[0]))
+    ]
+    assert wrong == [] or may(module, PATTERN_COMPILERS)
+
+
+@each_module
+def test_files_are_written_by_the_writer(module: Module) -> None:
+    if may(module, WRITERS):
+        return
+    wrong = []
+    for name, node in calls(module):
+        mode = next((a.value for a in node.args[1:2] if isinstance(a, ast.Constant)), "r")
+        opened = name == "open" and isinstance(mode, str) and set(mode) & set("wax+")
+        if matches(name, WRITE_CALLS) or opened:
+            wrong.append(f"{name}, line {node.lineno}")
+    assert wrong == []
+
+
+@each_module
+def test_the_daemon_and_the_client_do_not_know_each_other(module: Module) -> None:
+    sides = ("privmigrate.privsep.client", "privmigrate.privsep.daemon")
+    for side, other in (sides, sides[::-1]):
+        if matches(module.name, (side, f"{side}.*")):
+            assert [n for n in our_imports(module) if matches(n, (other, f"{other}.*"))] == []
+
+
+@each_module
+def test_nothing_is_collected_in_module_variables(module: Module) -> None:
+    """A list or dict that begins empty at the top of a module exists to be changed later."""
+    empty = []
+    for node in module.tree.body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        literal = isinstance(value, ast.List | ast.Dict) and not ast.unparse(value).strip("[]{}")
+        called = isinstance(value, ast.Call) and ast.unparse(value) in ("set()", "dict()", "list()")
+        if literal or called:
+            empty.append(node.lineno)
+    assert empty == []
+    assert [n.lineno for n in ast.walk(module.tree) if isinstance(n, ast.Global)] == []
+
+
+@each_module
+def test_files_stay_readable(module: Module) -> None:
+    lines = len(module.source.splitlines())
+    assert lines <= MAXIMUM_LINES or module.file in LONG_FILES
+
+
+def test_the_exceptions_are_needed() -> None:
+    """A door that nobody goes through, or a long file that became short, leaves the tables."""
+    files = {module.file: module for module in MODULES}
+    assert [f for f in LONG_FILES if len(files[f].source.splitlines()) <= MAXIMUM_LINES] == []
+
+
+def test_plugin_tables_hold_their_directories() -> None:
+    """A plugin is one file and one line of its table; neither is forgotten."""
+    for folder in ("rootwrap/filters", "privsep/natives"):
+        table = PACKAGE / folder / "__init__.py"
+        modules = {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__", "base"}
+        imported = {
+            imported.name.removeprefix(f"privmigrate.{folder.replace('/', '.')}.").split(".")[0]
+            for module in MODULES
+            if module.path == table
+            for imported in module.imports()
+            if imported.name.startswith(f"privmigrate.{folder.replace('/', '.')}.")
+        }
+        assert imported - {"base"} == modules
