@@ -46,9 +46,12 @@ class Matches:
     """Text that this pattern matches as a whole (`re.fullmatch`, so no trailing newline).
 
     The pattern is written in the syntax of `re`; it is executed by a matcher that cannot blow up.
+    With `no_dotdot` no part between slashes may begin with ``..``: a pattern for paths below a
+    directory does not lead out of it.
     """
 
     pattern: str
+    no_dotdot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +70,28 @@ class AbsolutePath:
     """Text that begins with ``/``.
 
     `below` is a directory prefix the text must begin with, ``/`` terminated; with `no_dotdot` no
-    component may be ``..``; `components` bounds the number of components (0: no bound), so that
-    ``/[^/]*`` is ``AbsolutePath(components=1)``; `empty_components` says whether ``//`` may occur;
-    `newline` says whether a newline may.
+    component after it may begin with ``..``; `components` bounds the number of components after
+    it (0: no bound), so that ``/[^/]*`` is ``AbsolutePath(components=1)``; `bare` says whether
+    `below` itself is accepted, with nothing after it; `empty_components` says whether ``//`` may
+    occur and whether a ``/`` may end the text; `newline` says whether a newline may occur. With
+    `stem` what comes after `below` begins with this text, and `bare` is about both.
     """
 
     below: str = "/"
     no_dotdot: bool = False
     components: int = 0
+    bare: bool = True
     empty_components: bool = True
     newline: bool = False
+    stem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """``key`` followed by a checked value in one word: ``if=/dev/zero``."""
+    """A fixed text followed by a checked value in one word: ``if=/dev/zero``.
+
+    As with `Int`, the parameter's value is what stands between `prefix` and `suffix`.
+    """
 
     prefix: str
     value: "ArgSpec"
@@ -105,6 +115,11 @@ class Never:
     """No text at all: the pattern cannot match, or cannot be executed safely. `why` says which."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Bytes or text of any content, for a command's standard input: no word, so NUL is allowed."""
 
 
 ArgSpec = Const | Choice | Int | Matches | PathWithin | AbsolutePath | Key | Any | Never
