@@ -36,6 +36,10 @@ class SecureBits(IntFlag):
         unknown = int(self) & ~sum(SecureBits)
         return (*(str(bit.name) for bit in known), *((hex(unknown),) if unknown else ()))
 
+    def __str__(self) -> str:
+        """Names with spaces between, or ``none``."""
+        return " ".join(self.names) or "none"
+
 
 @functools.cache
 def _python_prctl() -> ModuleType | None:
