@@ -180,7 +180,8 @@ def _node(opcode: object, argument: object, flags: int, *, asserted: bool) -> No
     """
     if opcode is sre.LITERAL or opcode is sre.NOT_LITERAL:
         code = cast("int", argument)
-        return Char(((code, code),), negated=opcode is sre.NOT_LITERAL, flags=flags & re.IGNORECASE)
+        kept = flags & _CHARACTER_FLAGS if flags & re.IGNORECASE else 0
+        return Char(((code, code),), negated=opcode is sre.NOT_LITERAL, flags=kept)
     if opcode is sre.ANY:
         return ANYTHING if flags & re.DOTALL else ANY
     if opcode is sre.IN:
@@ -201,6 +202,8 @@ def _node(opcode: object, argument: object, flags: int, *, asserted: bool) -> No
         direction, inner = cast("tuple[int, _Parsed]", argument)
         negative = opcode is sre.ASSERT_NOT
         item = _sequence(inner, flags, asserted=asserted and not negative)
+        if item == EMPTY and negative:
+            return Alt(())
         return Look(item, negative, behind=direction < 0)
     if opcode is sre.FAILURE:
         return Alt(())
