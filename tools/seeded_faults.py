@@ -1,0 +1,172 @@
+"""Take guards away, one at a time, and see that a named test notices.
+
+Usage: python -m tools.seeded_faults [NAME...]. Each fault replaces one piece of source, which must
+occur exactly once, in a copy of the project, and runs the tests that are named for it: they have
+to pass without the fault and fail with it. A guard whose absence nobody notices is no guard.
+"""
+
+import concurrent.futures
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tools.modules import PROJECT
+
+COPIED: Final = ("privmigrate", "tests", "tools", "filters", "docs", "pyproject.toml", "README.md")
+PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+TESTS_FAILED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A guard that is taken away: `old` becomes `new` in `file`, and `test` has to fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+FAULTS: Final = (
+    Fault(
+        "a path that only begins like its folder",
+        "argv/word.py",
+        'real.startswith(base if base.endswith("/") else f"{base}/")',
+        "real.startswith(base)",
+        "tests/argv",
+    ),
+    Fault(
+        "symlinks are not followed before a path is compared",
+        "argv/word.py",
+        "    real = _real_path(path)\n",
+        '    real = "/" + "/".join(path.split("/")[1:])\n',
+        "tests/argv",
+    ),
+    Fault(
+        "NUL in a word",
+        "argv/word.py",
+        '    if "\\0" in text:\n        return "contains NUL"\n',
+        "",
+        "tests/argv",
+    ),
+    Fault(
+        "an operand that is read as an option",
+        "argv/word.py",
+        'if spec.operand and text[:1] == "-":',
+        "if False:",
+        "tests/argv",
+    ),
+    Fault(
+        "digits of other scripts",
+        "argv/word.py",
+        "            not text.isascii()\n            or not text.isdigit()",
+        "            not text.isdigit()",
+        "tests/argv",
+    ),
+    Fault(
+        "True passes for an integer",
+        "argv/check.py",
+        "    if not isinstance(value, int) or isinstance(value, bool):\n        raise",
+        "    if not isinstance(value, int):\n        raise",
+        "tests/argv",
+    ),
+    Fault(
+        "1 passes for a literal True",
+        "argv/check.py",
+        "            return known[type(exact), exact]\n",
+        "            return {value: value for _, value in known}[exact]\n",
+        "tests/argv",
+    ),
+    Fault(
+        "a parameter that cannot be checked goes unchecked",
+        "argv/check.py",
+        "    if checker is None:\n        raise TypeError(",
+        "    if checker is None:\n        return lambda value: value\n        raise TypeError(",
+        "tests/argv",
+    ),
+    Fault(
+        "more items than a tuple has",
+        "argv/check.py",
+        '        if len(items) != len(checks):\n            raise Refused(f"has {len(items)} items',
+        '        if len(items) < 0:\n            raise Refused(f"has {len(items)} items',
+        "tests/argv",
+    ),
+)
+
+
+def copy_project(target: Path) -> None:
+    """Copy what the tests need."""
+    ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=ignored, symlinks=True)
+        else:
+            shutil.copy(source, target / name)
+    if (PROJECT / ".cache").is_dir():
+        (target / ".cache").symlink_to(PROJECT / ".cache")
+
+
+def passes(folder: Path, test: str) -> bool | None:
+    """Whether the tests pass in this copy; None where they did not run at all."""
+    done = subprocess.run(
+        [*PYTEST, test], cwd=folder, capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode == TESTS_FAILED:
+        return False
+    return True if done.returncode == 0 else None
+
+
+def seed(fault: Fault, folder: Path) -> str | None:
+    """Try one fault in a copy of its own; what is wrong, or None."""
+    copy_project(folder)
+    path = folder / "privmigrate" / fault.file
+    source = path.read_text()
+    if source.count(fault.old) != 1:
+        return f"the text to replace occurs {source.count(fault.old)} times in {fault.file}"
+    path.write_text(source.replace(fault.old, fault.new))
+    outcome = passes(folder, fault.test)
+    if outcome is None:
+        return f"{fault.test} did not run"
+    return f"{fault.test} passes all the same" if outcome else None
+
+
+def run(faults: Iterable[Fault], scratch: Path) -> int:
+    """Try all faults; how many went unnoticed."""
+    faults = tuple(faults)
+    unnoticed = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        tries = {pool.submit(seed, f, scratch / str(n)): f for n, f in enumerate(faults)}
+        for done in concurrent.futures.as_completed(tries):
+            problem = done.result()
+            unnoticed += problem is not None
+            print(f"{'noticed' if problem is None else 'UNNOTICED'}: {tries[done].name}"
+                  + (f": {problem}" if problem else ""), flush=True)  # fmt: skip
+    print(f"{len(faults) - unnoticed} of {len(faults)} seeded faults noticed")
+    return unnoticed
+
+
+def main(names: list[str]) -> int:
+    """Run the faults whose name contains one of `names`; all without."""
+    chosen = [f for f in FAULTS if not names or any(name in f.name for name in names)]
+    with tempfile.TemporaryDirectory(prefix="privmigrate-faults-") as scratch:
+        healthy = Path(scratch) / "healthy"
+        healthy.mkdir()
+        copy_project(healthy)
+        broken = [test for test in sorted({f.test for f in chosen}) if not passes(healthy, test)]
+        if broken or not chosen:
+            print(f"without any fault these do not pass: {' '.join(broken) or 'none chosen'}")
+            return 1
+        for number in range(len(chosen)):
+            (Path(scratch) / str(number)).mkdir()
+        return 1 if run(chosen, Path(scratch)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
