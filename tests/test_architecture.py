@@ -30,7 +30,7 @@ LEAVES: Final = LAYERS[0]
 TRUSTED_LIBRARIES: Final = {
     "msgpack": ("privsep/messages.py",),
     "prctl": ("linux/*",),
-    "oslo_rootwrap": ("rootwrap/policy.py",),
+    "oslo_rootwrap": ("rootwrap/oracle.py",),
     "oslo_config": ("privsep/options.py",),
 }
 

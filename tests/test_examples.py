@@ -1,0 +1,119 @@
+"""Every example beside the code is true, and every kind of plugin has the kinds that it needs.
+
+A kind of plugin is one entry of `KINDS`: where its examples are, which kinds of example each
+plugin needs, and how one is run.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pytest
+from oslo_rootwrap import wrapper
+
+from privmigrate.examples import Allow, Clean, Deny, Finds, Kept, Same
+from privmigrate.rootwrap.command import Allowed, Denied
+from privmigrate.rootwrap.filters import FILTERS, Filter, bind
+from privmigrate.rootwrap.parse import parse_filters
+
+Example = Allow | Deny | Finds | Clean | Same | Kept
+
+# {pid} in the examples of KillFilter is a process that executes {exe}: this one.
+PROCESS: Final = {"{pid}": str(os.getpid()), "{exe}": os.path.realpath("/proc/self/exe")}
+
+
+def filled(text: str) -> str:
+    for name, value in PROCESS.items():
+        text = text.replace(name, value)
+    return text
+
+
+def filter_of(definition: str) -> Filter:
+    parsed = parse_filters(f"[Filters]\n{filled(definition)}\n".encode(), "example.filters")
+    assert parsed.diagnostics == ()
+    bound = bind(parsed.rules[0])
+    assert isinstance(bound, Filter)
+    return bound
+
+
+def check_filter_example(name: str, example: Example) -> None:
+    assert isinstance(example, Allow | Deny)
+    bound = filter_of(example.definition)
+    assert bound.rule.filter_class == name
+    argv = tuple(map(filled, example.argv))
+    answer = bound.decide(argv)
+    words = list(argv)
+    asked = wrapper.build_filter(name, *bound.rule.texts)
+    assert asked is not None
+    match example:
+        case Allow():
+            assert isinstance(answer, Allowed)
+            assert answer.command.argv == tuple(map(filled, example.runs))
+            # oslo.rootwrap allows it too, and runs the same (here without looking for the file)
+            assert asked.match(words)
+            asked.real_exec = bound.exec_path
+            assert tuple(asked.get_command(words)) == answer.command.argv
+            assert answer.command.run_as == asked.run_as
+        case Deny():
+            assert answer == Denied(filled(example.why))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plugin."""
+
+    plugins: Mapping[str, Iterable[Example]]
+    needs: tuple[type[Example], ...]
+    check: Callable[[str, Example], None]
+    excused: frozenset[str] = frozenset()  # plugins that may lack a kind, for a reason
+
+
+KINDS: Final = {
+    "filter": Kind(
+        {name: filter_class.EXAMPLES for name, filter_class in FILTERS.items()},
+        (Allow, Deny),
+        check_filter_example,
+        excused=frozenset({"ChainingFilter"}),  # it allows nothing, and says so
+    ),
+}
+
+
+def all_examples() -> Iterator[object]:
+    for kind_name, kind in KINDS.items():
+        for plugin, examples in kind.plugins.items():
+            for example in examples:
+                title = f"{kind_name}-{plugin}-{example.name}"
+                yield pytest.param(kind, plugin, example, id=title)
+
+
+@pytest.mark.parametrize(("kind", "plugin", "example"), list(all_examples()))
+def test_the_example_is_true(kind: Kind, plugin: str, example: Example) -> None:
+    kind.check(plugin, example)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_plugin_shows_both_sides(kind: Kind) -> None:
+    lacking = [
+        f"{plugin} has no {needed.__name__}"
+        for plugin, examples in kind.plugins.items()
+        for needed in kind.needs
+        if plugin not in kind.excused and not any(isinstance(e, needed) for e in examples)
+    ]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_examples_are_told_apart_by_their_names(kind: Kind) -> None:
+    for plugin, examples in kind.plugins.items():
+        names = [example.name for example in examples]
+        assert len(set(names)) == len(names), plugin
+
+
+def test_a_false_example_is_found() -> None:
+    true = FILTERS["CommandFilter"].EXAMPLES[0]
+    assert isinstance(true, Allow)
+    with pytest.raises(AssertionError):
+        check_filter_example("CommandFilter", replace(true, runs=("/bin/other",)))
+    with pytest.raises(AssertionError):
+        check_filter_example("CommandFilter", Deny("false", true.definition, true.argv, "no"))
