@@ -32,11 +32,17 @@ UNTRUSTED: Final = ("privmigrate.privsep.client", "privmigrate.privsep.client.*"
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported dotted name, where it stands, and whether importing the module executes it."""
+    """One imported dotted name and where it stands.
+
+    Attributes:
+        at_import: importing the module executes it; without, it waits in a function.
+        executed: it is executed at all; without, only type checkers read it.
+    """
 
     name: str
     line: int
     at_import: bool
+    executed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +81,30 @@ class Module:
 
     def imports(self) -> Iterator[Import]:
         """Every import statement, late ones included; `from x import y` gives both x and x.y."""
-        inner = {
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        late = {
             id(node)
             for function in ast.walk(self.tree)
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            if isinstance(function, functions)
             for node in ast.walk(function)
         }
+        for_types = {
+            id(node)
+            for branch in ast.walk(self.tree)
+            if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+            for node in ast.walk(branch)
+        }
         for node in ast.walk(self.tree):
-            at_import = id(node) not in inner
+            executed = id(node) not in for_types
+            at_import = executed and id(node) not in late
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield Import(alias.name, node.lineno, at_import)
+                    yield Import(alias.name, node.lineno, at_import, executed)
             elif isinstance(node, ast.ImportFrom):
                 base = node.module or ""
-                yield Import(base, node.lineno, at_import)
+                yield Import(base, node.lineno, at_import, executed)
                 for alias in node.names:
-                    yield Import(f"{base}.{alias.name}", node.lineno, at_import)
+                    yield Import(f"{base}.{alias.name}", node.lineno, at_import, executed)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
