@@ -24,6 +24,7 @@ Trade-offs: what it costs to serve with setuid programs or with oslo.privsep's l
 both are described, in `profile.Profile`.
 """
 
+import contextlib
 import errno
 import functools
 import os
@@ -46,6 +47,7 @@ from privmigrate.linux.capabilities import (
 from privmigrate.linux.credentials import Credentials, read_own
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.profile import CannotDropError, Plan, Profile, make_plan
+from privmigrate.privsep.daemon.record import Record, write_record
 
 _NOROOT: Final = SecureBits.NOROOT | SecureBits.NOROOT_LOCKED
 # Of each the docstring above says what it breaks; a starter (SecureBits= of systemd) may set them.
@@ -331,6 +333,8 @@ def drop(profile: Profile, steps: tuple[Step, ...] = STEPS) -> Dropped:
     for step in rows:
         if step.undo is not None and step.undo(plan):
             raise CannotDropError(step.number, step.name, "it can be undone")
+    with contextlib.suppress(OSError):  # nothing depends on it
+        write_record(Record(profile.name, now.securebits or SecureBits(0)))
     return Dropped(now, tuple(_remarks(profile, plan)))
 
 

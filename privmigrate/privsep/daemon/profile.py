@@ -26,6 +26,7 @@ class Profile:
         leak: as oslo.privsep has it: the daemon is limited, but commands of a root daemon regain
             everything, and those of another uid hold nothing.
         death_signal: sent when the THREAD that started the daemon ends; 0 for none.
+        name: the context's, for ``privmigrate caps show``.
     """
 
     capabilities: CapabilitySet | None
@@ -34,6 +35,7 @@ class Profile:
     allow_setuid_binaries: bool = False
     leak: bool = False
     death_signal: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ after the drop, into a sealed file in memory that it keeps open: whoever may loo
 
 import contextlib
 import fcntl
-import json
 import os
 from dataclasses import dataclass
 from typing import Final
@@ -31,8 +30,7 @@ class Record:
 def write_record(record: Record) -> int:
     """Leave the record; it lasts as long as the descriptor that is returned."""
     fd = os.memfd_create(_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    text = json.dumps({"context": record.context, "securebits": int(record.securebits)})
-    os.write(fd, text.encode()[:_MAX_SIZE])
+    os.write(fd, f"{int(record.securebits)} {record.context}".encode()[:_MAX_SIZE])
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     return fd
 
@@ -61,12 +59,7 @@ def _read(path: str) -> Record | None:
 
 def parse_record(data: bytes) -> Record | None:
     """Read a record's bytes; None for anything that is not one."""
-    try:
-        found = json.loads(data)
-    except ValueError:
+    bits, _, context = data.decode("utf-8", "replace").partition(" ")
+    if not (bits.isascii() and bits.isdigit()):
         return None
-    match found:
-        case {"context": str(context), "securebits": int(bits)} if bits >= 0:
-            return Record(context, SecureBits(bits))
-        case _:
-            return None
+    return Record(context, SecureBits(int(bits)))
