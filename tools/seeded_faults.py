@@ -97,6 +97,41 @@ FAULTS: Final = (
         '        if len(items) < 0:\n            raise Refused(f"has {len(items)} items',
         "tests/argv",
     ),
+    Fault(
+        "the state after the drop is not compared",
+        "privsep/daemon/drop.py",
+        "        if (why := step.proof(plan, now)) is not None:",
+        "        if (why := None) is not None:",
+        "tests/root/test_drop.py",
+    ),
+    Fault(
+        "a daemon gives privilege up while other threads run",
+        "privsep/daemon/profile.py",
+        "    if start.threads != 1:",
+        "    if start.threads < 1:",
+        "tests/root/test_drop.py",
+    ),
+    Fault(
+        "a daemon serves with fewer capabilities than its context asks for",
+        "privsep/daemon/profile.py",
+        "    if missing := kept - start.permitted:",
+        "    if missing := kept - kept:",
+        "tests/root/test_drop.py",
+    ),
+    Fault(
+        "securebits that the starter set stay",
+        "privsep/daemon/drop.py",
+        "SecureBits(0)) & ~_UNWANTED_BITS | _NOROOT",
+        "SecureBits(0)) | _NOROOT",
+        "tests/root/test_drop.py",
+    ),
+    Fault(
+        "the bounding set is left as it was, and nobody looks",
+        "privsep/daemon/drop.py",
+        '    return _differs("the bounding set", now.bounding, plan.kept & plan.start.bounding)',
+        "    return None",
+        "tests/root/test_drop.py",
+    ),
 )
 
 

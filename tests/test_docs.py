@@ -1,0 +1,121 @@
+"""What the documentation shows is what happens: commands are run, links lead somewhere.
+
+In a block marked ``console`` a line that begins with ``$`` is run, in order and in one folder per
+document, and what follows is its output; ``...`` stands for anything. A block that cannot be run
+here says why in a comment before it: ``<!-- not run: reason -->``.
+"""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tools.modules import PROJECT
+
+DOCUMENTS: Final = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
+BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN: Final = re.compile(r"<!-- not run: .{10,} -->\n\Z")
+LINK: Final = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT))
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command that a document shows, and the output that it shows for it."""
+
+    line: int
+    command: str
+    output: str
+
+
+def steps(document: Path) -> Iterator[Step]:
+    """Every command of a document that is to be run."""
+    text = document.read_text()
+    for block in BLOCK.finditer(text):
+        if block[1] != "console" or NOT_RUN.search(text[: block.start()]):
+            continue
+        number = text.count("\n", 0, block.start()) + 1
+        command, output = "", ""
+        for line in block[2].splitlines():
+            number += 1
+            if line.startswith("$ "):
+                if command:
+                    yield Step(number - 1, command, output)
+                command, output = line[2:], ""
+            elif line.startswith("> ") and not output:
+                command += "\n" + line[2:]
+            else:
+                output += line + "\n"
+        yield Step(number, command, output)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder like the checkout for a reader: the sample, and our commands on the PATH."""
+    (tmp_path / "filters").symlink_to(PROJECT / "filters")
+    (tmp_path / ".bin").mkdir()
+    command = tmp_path / ".bin" / "privmigrate"
+    command.write_text(
+        f'#!/bin/sh\nPYTHONPATH={PROJECT} exec {sys.executable} -m privmigrate "$@"\n'
+    )
+    command.chmod(0o755)
+    return tmp_path
+
+
+@each_document
+def test_commands_do_what_the_document_shows(document: Path, folder: Path) -> None:
+    path = f"{folder}/.bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    checker = doctest.OutputChecker()
+    for step in steps(document):
+        done = subprocess.run(
+            ["bash", "-c", step.command],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "COLUMNS": "120", "LC_ALL": "C.UTF-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        same = checker.check_output(step.output, done.stdout, doctest.ELLIPSIS)
+        where = f"{document.name}:{step.line}: $ {step.command}"
+        assert same, f"{where}\nshows:\n{step.output}\nprints:\n{done.stdout}"
+
+
+@each_document
+def test_links_lead_to_files(document: Path) -> None:
+    targets = [match[1] for match in LINK.finditer(document.read_text())]
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:
+    document = tmp_path / "x.md"
+    document.write_text("```console\n$ echo a\na\n$ echo b\n> echo c\nb\nd\n```\n")
+    assert [(s.command, s.output) for s in steps(document)] == [
+        ("echo a", "a\n"),
+        ("echo b\necho c", "b\nd\n"),
+    ]
+    assert not doctest.OutputChecker().check_output("b\nd\n", "b\nc\n", doctest.ELLIPSIS)
+
+
+def test_a_block_is_left_out_only_with_a_reason(tmp_path: Path) -> None:
+    document = tmp_path / "x.md"
+    document.write_text(
+        "<!-- not run: it would take the machine down -->\n```console\n$ halt\n```\n"
+    )
+    assert list(steps(document)) == []
+    document.write_text("<!-- not run -->\n```console\n$ true\n```\n")
+    assert [step.command for step in steps(document)] == ["true"]
