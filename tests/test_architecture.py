@@ -71,7 +71,7 @@ WRITE_CALLS: Final = (
     "os.replace", "os.rename", "shutil.*", "*.write_text", "*.write_bytes", "*.mkdir", "os.mkdir",
     "os.makedirs", "*.unlink", "*.rmdir", "*.touch", "tempfile.*",
 )  # fmt: skip
-WRITERS: Final = ("convert/lock.py", "privsep/natives/*.py")
+WRITERS: Final = ("convert/lock.py", "privsep/natives/*.py", "privsep/client/launch.py")
 
 # Who turns a pattern that is not our own into a matcher.
 PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/regex.py")

@@ -1,0 +1,210 @@
+"""Start the daemon, by fork or by the helper, and make sure of who answers."""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, cast
+
+from privmigrate.linux.process import Process, read_peer
+from privmigrate.linux.spawn import Program, spawn
+from privmigrate.privsep import green, settings
+from privmigrate.privsep.client.answers import Listener
+from privmigrate.privsep.client.channel import Channel, disown_all
+from privmigrate.privsep.comm import FailedToDropPrivileges
+from privmigrate.privsep.messages import (
+    DATAGRAM,
+    ERROR,
+    HELLO,
+    VERSION,
+    WELCOME,
+    Encoder,
+    Message,
+    ProtocolError,
+    decode,
+)
+
+if TYPE_CHECKING:
+    from privmigrate.privsep.context import PrivContext
+    from privmigrate.privsep.settings import Settings
+
+_LOG: Final = logging.getLogger(__name__)
+
+_STEP_SECONDS: Final = 0.05
+START_SECONDS: Final = 120.0
+"""How long a daemon may take to answer HELLO: sudo may ask somebody, imports may be slow."""
+
+Become = Callable[[socket.socket, "PrivContext", "Settings"], None]
+"""What turns a forked child into the daemon, and does not return."""
+
+
+def fork(context: "PrivContext", become: Become) -> Channel:
+    """Start the daemon as a child of this process, which has all the privilege it needs."""
+    own = settings.read(context)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()  # else both processes write what is buffered
+    pid = os.fork()
+    if pid == 0:
+        try:
+            green.unpatch()
+            disown_all()
+            become(theirs, context, own)
+        finally:
+            os._exit(1)
+    theirs.close()
+    return _greet(context, own, ours, pid)
+
+
+def run_helper(context: "PrivContext") -> Channel:
+    """Start the daemon by the helper's command, which gains privilege by sudo or rootwrap.
+
+    We listen and the daemon connects, so that nothing of the privileged side can be reached; the
+    socket is in a folder of our own, and gone once the daemon has connected.
+    """
+    own = settings.read(context)
+    folder = tempfile.mkdtemp(prefix="privsep-")
+    path = os.path.join(folder, "privsep.sock")  # noqa: PTH118 - text is what sudoers compares
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(path)
+            listener.listen(1)
+            words = context.helper_command(path)
+            _LOG.info("Running privsep helper: %s", words)
+            control = _accept(listener, _start(words))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    peer = read_peer(control)
+    if peer.pidfd is not None:
+        os.close(peer.pidfd)
+    if peer.uid not in {0, os.geteuid()}:
+        control.close()
+        raise FailedToDropPrivileges(f"uid {peer.uid} answered in place of the privsep daemon")
+    return _greet(context, own, control, None)
+
+
+def find_object(path: str) -> object:
+    """The object of a dotted name, if this process has imported its module."""
+    module, _, name = path.rpartition(".")
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _start(words: list[str]) -> Process:
+    executable = shutil.which(words[0])
+    if executable is None:
+        raise FailedToDropPrivileges(f"the privsep helper cannot start: no {words[0]} in PATH")
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    try:
+        process = spawn(
+            Program(
+                executable,
+                words,
+                os.environ,
+                cwd=".",
+                umask=-1,  # as it is here
+                stderr=theirs,
+                new_group=False,  # sudo may ask on our terminal
+            )
+        )
+    except OSError as error:
+        os.close(ours)
+        raise FailedToDropPrivileges(f"the privsep helper cannot start: {error}") from error
+    finally:
+        os.close(theirs)
+    os.set_blocking(ours, False)
+    threading.Thread(
+        target=_follow, args=(ours, process), name="privsep_stderr", daemon=True
+    ).start()
+    return process
+
+
+def _follow(fd: int, process: Process) -> None:
+    """Reap the helper, and log what it and then the daemon write to stderr, until both are gone."""
+    rest = b""
+    running = True
+    with os.fdopen(fd, "rb", buffering=0) as pipe:
+        while True:
+            ready = green.wait(fd, _STEP_SECONDS if running else None)
+            if running and process.poll() is not None:
+                running = False
+            if not ready:
+                continue
+            data = pipe.read(DATAGRAM)
+            if data is None:
+                continue
+            *lines, rest = (rest + data).split(b"\n") if data else (rest, b"")
+            for line in lines:
+                if line.strip():
+                    _LOG.warning("privsep log: %s", os.fsdecode(line.rstrip()))
+            if not data:
+                process.wait()
+                process.close()
+                return
+
+
+def _accept(listener: socket.socket, process: Process) -> socket.socket:
+    """Wait for the daemon to connect, or for its helper to fail."""
+    deadline = time.monotonic() + START_SECONDS
+    listener.settimeout(_STEP_SECONDS)
+    while True:
+        code = process.poll()
+        try:
+            control, _ = listener.accept()
+        except TimeoutError:
+            pass
+        else:
+            control.setblocking(True)
+            return control
+        if code:
+            raise FailedToDropPrivileges(f"privsep helper command exited non-zero ({code})")
+        if code == 0:
+            raise FailedToDropPrivileges("the privsep helper ended without connecting")
+        if time.monotonic() > deadline:
+            with suppress(PermissionError):  # sudo is not ours to signal
+                process.send(signal.SIGKILL)
+            raise FailedToDropPrivileges("the privsep helper did not connect in time")
+
+
+def _greet(
+    context: "PrivContext", own: "Settings", control: socket.socket, pid: int | None
+) -> Channel:
+    """Exchange HELLO and WELCOME; raise FailedToDropPrivileges for any other answer."""
+    listener = Listener(own.logger_name, tracebacks=own.log_daemon_traceback)
+    channel = Channel(control, listener, pid)
+    try:
+        control.settimeout(START_SECONDS)
+        hello = (HELLO, VERSION, listener.level, own.log_daemon_traceback)
+        control.send(Encoder().encode(hello))
+        while (message := decode(control.recv(DATAGRAM)))[0] not in {WELCOME, ERROR}:
+            listener.hear(message)
+        _check(context, message)
+        control.settimeout(None)
+    except (OSError, ProtocolError) as error:
+        channel.close()
+        raise FailedToDropPrivileges(f"Privsep daemon failed to start: {error}") from None
+    except FailedToDropPrivileges:
+        channel.close()
+        raise
+    return channel
+
+
+def _check(context: "PrivContext", welcome: Message) -> None:
+    if welcome[0] == ERROR:
+        raise FailedToDropPrivileges(" ".join(map(str, cast("tuple[object, ...]", welcome[4]))))
+    _, version, name, uid, gid, permitted = welcome
+    if version != VERSION:
+        raise FailedToDropPrivileges(
+            f"the privsep daemon speaks version {version} of the protocol, and we {VERSION}:"
+            " service and helper must be of one installation"
+        )
+    if name != str(context):
+        raise FailedToDropPrivileges(f"{name} answered in place of {context}")
+    _LOG.debug("%s runs as uid %s, gid %s, capabilities %#x", name, uid, gid, permitted)

@@ -1,0 +1,63 @@
+"""HELLO, ATTACH and CANCEL: what a client may ask on its control connection."""
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+from privmigrate.linux.capabilities import read_sets
+from privmigrate.privsep.daemon.connection import Connection, State
+from privmigrate.privsep.messages import VERSION, WELCOME, Message, ProtocolError
+
+if TYPE_CHECKING:
+    from privmigrate.privsep.daemon.serve import Server
+
+_HIGHEST_LEVEL: Final = 1000
+
+
+def answer_hello(
+    server: "Server", connection: Connection, message: Message, _fds: tuple[int, ...]
+) -> None:
+    """Say who we are, and learn what the client wants to hear; it has no say in anything else."""
+    _, version, level, tracebacks = message
+    assert isinstance(level, int)  # noqa: S101 - `messages` has checked; this is for the reader
+    server.sends_tracebacks = bool(tracebacks)
+    if server.follows_level:
+        logging.getLogger().setLevel(min(max(level, 0), _HIGHEST_LEVEL))
+    permitted = read_sets().permitted
+    welcome = (WELCOME, VERSION, server.name, os.getuid(), os.getgid(), permitted.mask)
+    server.answer(connection, welcome)
+    if version != VERSION:
+        raise ProtocolError(f"a client of version {version}; this is version {VERSION}")
+
+
+def answer_attach(
+    server: "Server", _connection: Connection, message: Message, fds: tuple[int, ...]
+) -> None:
+    """Serve one more connection; its descriptor must be what our client makes, and is ours now."""
+    _, key = message
+    assert isinstance(key, int)  # noqa: S101 - as above
+    try:
+        sock = socket.socket(fileno=fds[0])
+    except OSError:
+        os.close(fds[0])
+        raise ProtocolError("ATTACH with a descriptor that is no socket") from None
+    kind = (sock.family, sock.type)
+    if kind != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+        sock.close()
+        raise ProtocolError("ATTACH with a descriptor that is no SOCK_SEQPACKET socket")
+    try:
+        sock.getpeername()
+    except OSError:
+        sock.close()  # gone already, or never connected
+        return
+    sock.setblocking(True)
+    server.attach(Connection(sock, key, State.SERVING))
+
+
+def answer_cancel(
+    server: "Server", _connection: Connection, message: Message, _fds: tuple[int, ...]
+) -> None:
+    """Give up one call; it may have ended, or not have begun, and then nothing happens."""
+    _, key, number = message
+    server.cancel(lambda call: call.connection.key == key and call.number == number)

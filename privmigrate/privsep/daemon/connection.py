@@ -1,0 +1,106 @@
+"""One socket of a client: what state it is in, and how an answer gets onto it."""
+
+import enum
+import socket
+import struct
+from _thread import allocate_lock
+from contextlib import suppress
+from typing import Final
+
+from privmigrate.privsep.messages import (
+    ANSWER,
+    DATAGRAM,
+    REQUEST,
+    Encoder,
+    Message,
+    ProtocolError,
+    decode,
+    decode_parts,
+    encode_parts,
+    read_lengths,
+)
+from privmigrate.privsep.messages import PARTS as PARTS_KIND
+from privmigrate.privsep.wire import receive_parts, send_parts
+
+STALL_SECONDS: Final = 30
+"""How long a client may not read an answer, or not go on with a message in PARTS."""
+
+_TIMEVAL: Final = struct.pack("@ll", STALL_SECONDS, 0)
+_PROBE: Final = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+
+
+@enum.unique
+class State(enum.Enum):
+    """What a connection may ask for next."""
+
+    GREETING = "greeting"
+    CONTROL = "control"
+    SERVING = "serving"
+
+
+class Connection:
+    """A connected SOCK_SEQPACKET socket.
+
+    The descriptor is closed when the last user is gone, so that none of them can meet another
+    connection under the same number: closing is what `__del__` does, and nothing else.
+
+    Attributes:
+        key: the client's name for it.
+        state: INV-2: changed by `Server` alone, as the table of requests says.
+        closed: the client hung up, or broke the protocol; set before its calls are cancelled.
+    """
+
+    __slots__ = ("_encoder", "_lock", "closed", "fd", "key", "sock", "state")
+
+    def __init__(self, sock: socket.socket, key: int, state: State) -> None:
+        # a client that stops in the middle holds one worker for so long, and no longer
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.key = key
+        self.state = state
+        self.closed = False
+        self._lock = allocate_lock()
+        self._encoder = Encoder()
+
+    def __del__(self) -> None:
+        self.sock.close()
+
+    def receive(self, buffer: bytearray) -> Message | None:
+        """Take one message; None where there is none to take after all.
+
+        Raise EOFError if the client hung up, ProtocolError if it broke the protocol, and OSError.
+        """
+        try:
+            size = self.sock.recv_into(buffer, 0, _PROBE)
+        except BlockingIOError:
+            return None
+        if not size:
+            raise EOFError
+        if size > DATAGRAM:
+            raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
+        with memoryview(buffer) as view:
+            message = decode(view[:size])
+        if message[0] != PARTS_KIND:
+            return message
+        lengths = read_lengths(message, REQUEST)
+        return decode_parts(receive_parts(self.sock, lengths), REQUEST)
+
+    def send(self, message: Message, *, bulky: bool = False) -> None:
+        """Send one message; several threads may.
+
+        Raise TypeError, ValueError or OverflowError for what cannot be sent, before anything is;
+        OSError if the client is gone or does not read.
+        """
+        with self._lock:
+            data = b"" if bulky else self._encoder.encode(message)
+            if bulky or len(data) > DATAGRAM:
+                send_parts(self.sock, encode_parts(message, ANSWER))
+            else:
+                self.sock.send(data)
+
+    def shut_down(self) -> None:
+        """Hang up: both sides see the end at once, whoever still holds the descriptor."""
+        with suppress(OSError):  # the client was first
+            self.sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,283 @@
+"""The daemon's loop: who waits for what, who executes, and what happens when a client hangs up.
+
+Facts, measured on Linux 6.18 with Python 3.11: handing a request from one thread to another costs
+as much as a whole round trip between two processes. With EPOLLONESHOT the kernel wakes exactly one
+of many threads that wait in one epoll set, the one that slept last, whose caches are warm. A
+worker that executes for long reads nothing meanwhile.
+
+What does not work: a reader that hands requests over (twice the cost). Closing a descriptor while
+a worker uses it: its number may already be another connection. Noticing hang-ups in the workers:
+when all of them are busy with calls that were given up, nobody would notice.
+
+Solution: workers wait in `_requests`; the one that is woken reads one message, arms the connection
+again, executes and answers. The main thread waits in `_events` for the control connection, for
+hang-ups of all connections, which cost nothing while there are none, and for being asked for more
+workers. A call whose client hung up is cancelled: its command is killed, and where that does not
+end it, another worker takes the place of the one that is busy.
+
+Trade-offs: Python code that ignores that nobody waits runs to its end in a thread that is no
+longer counted; at most ABANDONED such threads are replaced.
+"""
+
+import array
+import os
+import select
+import socket
+import sys
+import time
+from _thread import allocate_lock, get_ident, start_new_thread
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from privmigrate.privsep.daemon.answer_call import Call
+from privmigrate.privsep.daemon.connection import Connection, State
+from privmigrate.privsep.daemon.load import Entrypoints
+from privmigrate.privsep.daemon.logs import ChannelHandler, Record
+from privmigrate.privsep.daemon.requests import ROWS
+from privmigrate.privsep.messages import DATAGRAM, LOG, Message, ProtocolError, decode
+
+CONNECTIONS: Final = 400
+"""How many a client may have; its own pool stops at fewer. RLIMIT_NOFILE is often 1024."""
+ABANDONED: Final = 64
+GRACE_SECONDS: Final = 5.0
+"""How long calls may take to end when the client is gone, after their commands were killed."""
+SWITCH_SECONDS: Final = 0.001
+"""Python code in one call delays the others by this much; the interpreter's default is five."""
+
+_WORK: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+_HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_ONE_FD: Final = array.array("i", [0]).itemsize
+_CONTROL_FDS: Final = 4
+
+
+class Server:
+    """Serves one client on its control connection until it hangs up.
+
+    Attributes:
+        name: what WELCOME calls the context.
+        sends_tracebacks: the client wants them.
+        follows_level: the root logger gets the client's level; a forked daemon keeps its own.
+        running: INV-4: the call of every worker that is busy, by the worker's thread.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        entrypoints: Entrypoints,
+        handler: ChannelHandler,
+        *,
+        name: str,
+        size: int,
+        follows_level: bool,
+    ) -> None:
+        self.name = name
+        self.entrypoints = entrypoints
+        self.sends_tracebacks = False
+        self.follows_level = follows_level
+        self.running: dict[int, Call] = {}
+        self._control = Connection(control, 0, State.GREETING)
+        self._handler = handler
+        self._size = size
+        self._workers = 0
+        self._abandoned = 0
+        self._counting = allocate_lock()
+        self._leaving: set[int] = set()
+        self._stopping = False
+        self._connections: dict[int, Connection] = {}
+        self._requests = select.epoll()
+        self._events = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        handler.deliver = self._deliver
+
+    # -- the main thread
+
+    def run(self) -> None:
+        """Serve until the client has hung up."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._events.register(self._control.fd, select.EPOLLIN)
+        self._events.register(self._wake, select.EPOLLIN)
+        try:
+            while self._handle_events():
+                pass
+        finally:
+            self._stop()
+
+    def _handle_events(self) -> bool:
+        for fd, _events in self._events.poll():
+            if fd == self._control.fd:
+                if not self._handle_control():
+                    return False
+            elif fd == self._wake:
+                with suppress(BlockingIOError):
+                    os.eventfd_read(fd)
+                self._add_workers()
+            elif (connection := self._connections.get(fd)) is not None:
+                self.hang_up(connection)
+        return True
+
+    def _handle_control(self) -> bool:
+        try:
+            message, fds = _receive_control(self._control.sock)
+        except BlockingIOError:
+            return True
+        except (EOFError, OSError, ProtocolError):
+            return False
+        try:
+            self.dispatch(self._control, message, tuple(fds))
+        except (OSError, ProtocolError):
+            return False
+        return True
+
+    def dispatch(self, connection: Connection, message: Message, fds: tuple[int, ...]) -> None:
+        """Do what the table says; raise ProtocolError where it says nothing."""
+        row = ROWS.get((message[0], connection.state))  # type: ignore[arg-type]
+        if row is None or len(fds) != row.descriptors:
+            for fd in fds:
+                os.close(fd)
+            raise ProtocolError("a message that has no place here")
+        row.handler(self, connection, message, fds)
+        if row.next is not connection.state:
+            connection.state = row.next
+
+    def attach(self, connection: Connection) -> None:
+        """Serve another connection."""
+        if len(self._connections) >= CONNECTIONS:
+            connection.shut_down()
+            return
+        self._connections[connection.fd] = connection
+        self._events.register(connection.fd, select.EPOLLRDHUP | select.EPOLLET)
+        self._requests.register(connection.fd, _WORK)
+        self._add_workers()
+
+    def hang_up(self, connection: Connection) -> None:
+        """End a connection, from whichever side, and cancel what it waits for."""
+        connection.closed = True
+        if self._connections.get(connection.fd) is connection:
+            for poller in (self._events, self._requests):
+                with suppress(OSError):
+                    poller.unregister(connection.fd)
+            self._connections.pop(connection.fd, None)
+        connection.shut_down()
+        self.cancel(lambda call: call.connection is connection)
+
+    def cancel(self, chosen: Callable[[Call], bool]) -> None:
+        """Give up calls that are running: kill their commands, and replace their workers."""
+        for thread, call in tuple(self.running.items()):
+            if call.cancelled or not chosen(call):
+                continue
+            call.cancelled = True
+            if self._stopping or self._abandoned >= ABANDONED:
+                continue
+            # whoever takes the entry out, this thread or the worker, decides what becomes of it
+            if self.running.pop(thread, None) is not None:
+                with self._counting:
+                    self._abandoned += 1
+                    self._workers -= 1
+        os.eventfd_write(self._wake, 1)
+
+    def _add_workers(self) -> None:
+        # by the main thread alone: what threads pass on to threads (capabilities) stays whole
+        with self._counting:
+            wanted = min(self._size, len(self.running) + 1) - self._workers
+            self._workers += max(wanted, 0)
+        for _ in range(wanted):
+            start_new_thread(self._work, ())
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for connection in tuple(self._connections.values()):
+            self.hang_up(connection)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.running and (left := deadline - time.monotonic()) > 0:
+            self._events.poll(left)
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+
+    # -- the workers
+
+    def _work(self) -> None:
+        buffer = bytearray(DATAGRAM)
+        connections = self._connections
+        leaving = self._leaving
+        wait = self._requests.poll
+        while True:
+            for fd, events in wait(-1, 1):
+                connection = connections.get(fd)
+                # who hung up waits for nothing: the request is not even read
+                if connection is not None and not events & _HUNG_UP:
+                    self._serve(connection, buffer)
+            if leaving and get_ident() in leaving:
+                leaving.discard(get_ident())
+                with self._counting:
+                    self._abandoned -= 1
+                return
+
+    def _serve(self, connection: Connection, buffer: bytearray) -> None:
+        try:
+            message = connection.receive(buffer)
+            # armed again before it is executed: a connection may carry several calls at a time
+            self._requests.modify(connection.fd, _WORK)
+            if message is not None:
+                self.dispatch(connection, message, ())
+        except (EOFError, OSError, ProtocolError):
+            self.hang_up(connection)
+
+    def begin(self, call: Call) -> None:
+        """Note what this worker does; ask for another worker if it was the last one idle."""
+        self.running[get_ident()] = call
+        if self._workers < self._size and len(self.running) >= self._workers:
+            os.eventfd_write(self._wake, 1)
+
+    def end(self, call: Call) -> None:
+        """Note that this worker is free, or find out that it was replaced."""
+        thread = get_ident()
+        if self.running.pop(thread, None) is not call:
+            self._leaving.add(thread)
+        if self._stopping:
+            os.eventfd_write(self._wake, 1)
+
+    def answer(self, connection: Connection, message: Message, *, bulky: bool = False) -> None:
+        """Send an answer, after the log records that have waited for one."""
+        if self._handler.waiting or self._handler.dropped:
+            for record in self._handler.take():
+                connection.send((LOG, 0, record))
+        connection.send(message, bulky=bulky)
+
+    def _deliver(self, record: Record) -> bool:
+        call = self.running.get(get_ident())
+        if call is None:
+            return False
+        try:
+            call.connection.send((LOG, call.number, record))
+        except OSError:
+            self.hang_up(call.connection)
+            return False
+        return True
+
+
+def _receive_control(sock: socket.socket) -> tuple[Message, tuple[int, ...]]:
+    """Take a message and the descriptors that came with it; on any error none is left open."""
+    data, ancillary, flags, _ = sock.recvmsg(
+        DATAGRAM,
+        socket.CMSG_SPACE(_CONTROL_FDS * _ONE_FD),
+        socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
+    )
+    fds = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % _ONE_FD])
+    try:
+        return _decode_whole(data, flags), tuple(fds)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+
+
+def _decode_whole(data: bytes, flags: int) -> Message:
+    if not data:
+        raise EOFError
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        raise ProtocolError("a control message that is too large")
+    return decode(data)

@@ -1,0 +1,46 @@
+"""Where eventlet has replaced parts of the standard library: wait with it, or take them back.
+
+Nothing here imports eventlet; a process that did not is not asked for it.
+"""
+
+import select
+import sys
+from typing import Final
+
+MODULES: Final = ("os", "select", "socket", "thread", "time", "MySQLdb", "builtins", "subprocess")
+"""eventlet's names for what it replaces."""
+
+
+def unpatch() -> None:
+    """Undo eventlet's monkey patching in this process, as far as it was done."""
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is None:
+        return
+    for name in MODULES:
+        if not patcher.is_monkey_patched(name):
+            continue
+        pairs = getattr(patcher, f"_green_{name}_modules", None) or getattr(
+            patcher, f"_green_{name}", None
+        )
+        for original_name, green in pairs() if pairs is not None else ():
+            patched = sys.modules.get(original_name)
+            original = patcher.original(original_name)
+            for attribute in green.__patched__:
+                if hasattr(original, attribute) and patched is not None:
+                    setattr(patched, attribute, getattr(original, attribute))
+            for attribute in getattr(green, "__deleted__", ()):
+                if hasattr(original, attribute) and patched is not None:
+                    setattr(patched, attribute, getattr(original, attribute))
+
+
+def wait(fd: int, seconds: float | None, *, write: bool = False) -> bool:
+    """Wait until a descriptor can be read (or written); False if it took longer.
+
+    eventlet takes `poll` away, and gives a `select` that lets other green threads run.
+    """
+    if hasattr(select, "poll"):
+        poller = select.poll()
+        poller.register(fd, select.POLLOUT if write else select.POLLIN | select.POLLRDHUP)
+        return bool(poller.poll(None if seconds is None else seconds * 1000))
+    readers, writers = ((), (fd,)) if write else ((fd,), ())
+    return any(select.select(readers, writers, (), seconds))

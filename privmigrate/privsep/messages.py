@@ -1,0 +1,354 @@
+"""Every message of the channel, its fields and its limits.
+
+msgpack is used here and nowhere else. A message is a tuple whose first element says its kind; a
+datagram is one message. `docs/protocol.md` says who sends which, and when.
+
+Whatever is read here was written by the other side, and in the daemon the other side is the
+attacker: sizes, counts and types are checked before anybody acts on a field.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgpack
+
+from privmigrate.errors import PrivmigrateError
+
+VERSION: Final = 1
+
+HELLO: Final = 1  # (version, log level, send tracebacks)
+WELCOME: Final = 2  # (version, context, uid, gid, bits of the permitted set)
+CALL: Final = 3  # (id, entrypoint, args, kwargs)
+RESULT: Final = 4  # (id, value)
+ERROR: Final = 5  # (id, module, class, args, attributes, traceback)
+LOG: Final = 6  # (id, record)
+ATTACH: Final = 7  # (key), with the daemon's end of a new connection
+CANCEL: Final = 8  # (key, id)
+PARTS: Final = 9  # (lengths): the next datagrams are one message in pieces
+
+NAMES: Final = {
+    HELLO: "HELLO",
+    WELCOME: "WELCOME",
+    CALL: "CALL",
+    RESULT: "RESULT",
+    ERROR: "ERROR",
+    LOG: "LOG",
+    ATTACH: "ATTACH",
+    CANCEL: "CANCEL",
+    PARTS: "PARTS",
+}
+
+Message = tuple[object, ...]
+
+FIELDS: Final[dict[object, tuple[type, ...]]] = {
+    HELLO: (int, int, int, bool),
+    WELCOME: (int, int, str, int, int, int),
+    CALL: (int, int, str, tuple, dict),
+    ERROR: (int, int, str, str, tuple, dict, str),
+    LOG: (int, int, dict),
+    ATTACH: (int, int),
+    CANCEL: (int, int, int),
+    PARTS: (int, tuple),
+}
+"""The exact types of a message's elements, the kind first; a RESULT's value may be anything."""
+
+DATAGRAM: Final = 64 * 1024
+"""The largest message that travels as one datagram, and the size of every receive buffer."""
+BULK: Final = 60_000
+"""Texts and bytes above this size travel as datagrams of their own, around msgpack."""
+FRAGMENT: Final = 128 * 1024
+"""The largest raw datagram: below any kernel's default SO_SNDBUF (unix(7): 212,992 bytes)."""
+
+_BYTES_PART: Final = 1
+_TEXT_PART: Final = 2
+
+
+class ProtocolError(PrivmigrateError):
+    """The other side broke the protocol; the connection ends, and nothing else does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one message in PARTS may be.
+
+    Attributes:
+        packed: bytes of msgpack. An empty map of one byte becomes 64 bytes of memory, so this
+            bounds what a hostile message can cost.
+        total: bytes of msgpack and of everything that travels around it.
+        parts: pieces that travel around it.
+        containers: arrays and maps in one message.
+    """
+
+    packed: int
+    total: int
+    parts: int
+    containers: int
+
+
+REQUEST: Final = Limits(
+    packed=8 * 2**20,
+    total=256 * 2**20,
+    parts=256,
+    containers=200_000,
+)
+ANSWER: Final = Limits(
+    packed=256 * 2**20,
+    total=2**30,
+    parts=256,
+    containers=20_000_000,
+)
+
+
+class Encoder:
+    """Packs messages; for one thread at a time, because it keeps its buffer between messages."""
+
+    __slots__ = ("_pack",)
+
+    def __init__(self) -> None:
+        self._pack: Callable[[object], bytes] = _packer()
+
+    def encode(self, message: Message) -> bytes:
+        """One datagram; one above DATAGRAM must be sent in PARTS (`encode_parts`).
+
+        Raise TypeError, ValueError or OverflowError for what cannot be sent.
+        """
+        data = self._pack(message)
+        if len(data) > DATAGRAM:
+            self._pack = _packer()  # the packer's buffer has grown, and would stay so
+        return data
+
+
+def _packer() -> Callable[[object], bytes]:
+    packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
+    pack: Callable[[object], bytes] = packer.pack
+    return pack
+
+
+def is_bulky(values: tuple[object, ...]) -> bool:
+    """Whether one of these values should travel around msgpack: a hint that saves a packing."""
+    for value in values:
+        kind = type(value)
+        if (kind is bytes or kind is str) and len(value) > BULK:  # type: ignore[arg-type]
+            return True
+    return False
+
+
+def encode_parts(message: Message, limits: Limits) -> tuple[bytes, ...]:
+    """Split a large message: the PARTS datagram, the packed message, and its large pieces.
+
+    Raise as `Encoder.encode`, and ValueError where a limit of the other side is exceeded.
+    """
+    pieces: list[bytes] = []
+
+    def take(value: object) -> object:
+        kind = type(value)
+        if kind is bytes or kind is str:
+            if len(value) <= BULK or len(pieces) >= limits.parts - 1:  # type: ignore[arg-type]
+                return value
+            pieces.append(value if kind is bytes else value.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined, arg-type]
+            code = _BYTES_PART if kind is bytes else _TEXT_PART
+            return msgpack.ExtType(code, (len(pieces) - 1).to_bytes(2, "big"))
+        if isinstance(value, list | tuple):
+            return tuple(take(item) for item in value)
+        if isinstance(value, dict):
+            return {key: take(item) for key, item in value.items()}
+        return value
+
+    packed = _packer()(take(message))
+    lengths = (len(packed), *map(len, pieces))
+    if len(packed) > limits.packed or sum(lengths) > limits.total:
+        raise ValueError(
+            f"{sum(lengths)} bytes, of which {len(packed)} packed, are too many: the other side"
+            f" takes {limits.total}, of which {limits.packed} packed"
+        )
+    return (_packer()((PARTS, lengths)), packed, *pieces)
+
+
+def decode(data: bytes | memoryview) -> Message:
+    """Read one datagram; raise ProtocolError for anything that is not exactly one message."""
+    try:
+        message = msgpack.unpackb(
+            data,
+            use_list=False,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogateescape",
+            ext_hook=_refuse_extension,
+        )
+    except ProtocolError:
+        raise
+    except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
+        raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
+    return _check(message, data)
+
+
+def read_lengths(message: Message, limits: Limits) -> tuple[int, ...]:
+    """Take the sizes out of a PARTS message, before any memory is used for them."""
+    lengths = message[1]
+    if not isinstance(lengths, tuple) or not 1 <= len(lengths) <= limits.parts:
+        raise ProtocolError("PARTS with a wrong number of parts")
+    if not all(type(length) is int and length >= 0 for length in lengths):
+        raise ProtocolError("PARTS with a length that is no number")
+    if lengths[0] > limits.packed:
+        raise ProtocolError(f"a message of {lengths[0]} bytes; {limits.packed} is the most")
+    if sum(lengths) > limits.total:
+        raise ProtocolError(f"a message of {sum(lengths)} bytes; {limits.total} is the most")
+    return lengths
+
+
+def decode_parts(parts: list[bytes], limits: Limits) -> Message:
+    """Put a message in PARTS together again; every piece must be used once, and in order."""
+    used = 0
+    containers = 0
+
+    def insert(code: int, data: bytes) -> object:
+        nonlocal used
+        used += 1
+        if used >= len(parts) or int.from_bytes(data, "big") != used - 1:
+            raise ProtocolError("a part that was not sent")
+        if code == _BYTES_PART:
+            return parts[used]
+        if code == _TEXT_PART:
+            return parts[used].decode("utf-8", "surrogateescape")
+        raise ProtocolError(f"an extension type: {code}")
+
+    def count(container: object) -> object:
+        nonlocal containers
+        containers += 1
+        if containers > limits.containers:
+            raise ProtocolError(f"a message of more than {limits.containers} arrays and maps")
+        return container
+
+    try:
+        message = msgpack.unpackb(
+            parts[0],
+            use_list=False,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogateescape",
+            ext_hook=insert,
+            list_hook=count,
+            object_hook=count,
+        )
+    except ProtocolError:
+        raise
+    except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
+        raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
+    if used != len(parts) - 1:
+        raise ProtocolError("a part that is not used")
+    return _check(message, parts[0])
+
+
+def _check(message: object, data: bytes | memoryview) -> Message:
+    if type(message) is not tuple or not message:
+        raise ProtocolError("a message that is no array")
+    kind = message[0]
+    if kind == RESULT and type(kind) is int:
+        fits = len(message) == 3 and type(message[1]) is int  # noqa: PLR2004 - kind, id, value
+    else:
+        try:
+            fits = FIELDS.get(kind) == tuple(map(type, message))
+        except TypeError:  # an unhashable kind
+            fits = False
+    if not fits:
+        raise ProtocolError(f"a message of unknown kind or shape: {_show(kind)}")
+    # msgpack builds timestamps itself, whatever the hook says; each contains this byte
+    if _TIMESTAMP_BYTE in bytes(data) and _holds_timestamp(message):
+        raise ProtocolError("an extension type: -1")
+    return message
+
+
+_TIMESTAMP_BYTE: Final = b"\xff"
+
+
+def _holds_timestamp(message: Message) -> bool:
+    todo: list[object] = [message]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, tuple):
+            todo.extend(value)
+        elif isinstance(value, dict):
+            todo.extend(value.keys())
+            todo.extend(value.values())
+        elif isinstance(value, msgpack.Timestamp):
+            return True
+    return False
+
+
+def _refuse_extension(code: int, _data: bytes) -> object:
+    raise ProtocolError(f"an extension type: {code}")
+
+
+def _show(kind: object) -> str:
+    name = NAMES.get(kind) if type(kind) is int else None
+    return name or repr(kind)[:40]
+
+
+def _say(error: Exception) -> str:
+    return str(error)[:100] or type(error).__name__
+
+
+def explain_unsendable(value: object, name: str) -> str | None:
+    """Say which part of `value` cannot be sent, and of which type it is; None if all can be."""
+    todo: list[tuple[str, object, int]] = [(name, value, 0)]
+    while todo:
+        where, item, depth = todo.pop()
+        if depth > _DEPTH:
+            return f"{where[:100]}... is nested too deeply"
+        match item:
+            case None | float() | str() | bytes() | bytearray() | memoryview():
+                pass
+            case int():
+                if not -(2**63) <= item < 2**64:
+                    return f"{where} is an int of more than 64 bits"
+            case list() | tuple():
+                todo.extend((f"{where}[{i}]", part, depth + 1) for i, part in enumerate(item))
+            case dict():
+                todo.extend((f"a key of {where}", key, depth + 1) for key in item)
+                todo.extend((f"{where}[{key!r}]", part, depth + 1) for key, part in item.items())
+            case _:
+                kind = type(item)
+                return f"{where} is of type {kind.__module__}.{kind.__qualname__}"
+    return None
+
+
+_DEPTH: Final = 500  # msgpack packs 511 levels; the message around takes a few
+
+
+class StreamDecoder:
+    """Reads msgpack objects from a stream of bytes, as oslo.privsep writes them."""
+
+    __slots__ = ("_feed", "_next")
+
+    def __init__(self, limit: int) -> None:
+        unpacker = msgpack.Unpacker(
+            use_list=False,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogateescape",
+            max_buffer_size=limit,
+        )
+        self._feed: Callable[[bytes], None] = unpacker.feed
+        self._next: Callable[[], object] = unpacker.unpack
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes; raise ProtocolError where more than the limit wait for their end."""
+        try:
+            self._feed(data)
+        except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
+            raise ProtocolError(f"a message that is too large: {_say(error)}") from None
+
+    def next(self) -> object:
+        """Take the next object; raise StopIteration while it has not arrived whole."""
+        try:
+            return self._next()
+        except msgpack.OutOfData:
+            raise StopIteration from None
+        except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
+            raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
+
+
+def encode_stream(value: object) -> bytes:
+    """Pack one object of a stream; raise TypeError, ValueError or OverflowError as msgpack does."""
+    return _packer()(value)
