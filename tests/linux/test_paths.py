@@ -1,0 +1,114 @@
+"""Who could change what a path means."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from privmigrate.errors import Refused
+from privmigrate.linux.paths import open_beneath, open_trusted, trusted
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that only root can change, which those of pytest below /tmp are not."""
+    path = Path(tempfile.mkdtemp(prefix="privmigrate-", dir="/root"))
+    yield path
+    shutil.rmtree(path)
+
+
+def test_system_files_are_trusted() -> None:
+    for path in ("/", "/etc/passwd", "/bin/sh", "/usr/lib/../bin/env", "//etc/./passwd"):
+        assert trusted(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("etc/passwd", "etc/passwd is not an absolute path"),
+        ("", " is not an absolute path"),
+        ("/tmp/x", "/tmp is writable by everyone"),
+        ("/etc/no-such-file", "/etc/no-such-file: No such file or directory"),
+        ("/etc/passwd/x", "/etc/passwd/x: Not a directory"),
+        ("/etc/\0", "/etc/\0: embedded null byte"),
+    ],
+)
+def test_what_is_not_trusted(path: str, why: str) -> None:
+    assert trusted(path) == why
+
+
+@pytest.mark.root
+def test_every_owner_and_mode_on_the_way_counts(folder: Path) -> None:
+    inner = folder / "inner"
+    inner.mkdir()
+    file = inner / "file"
+    file.write_text("x")
+    assert trusted(str(file)) is None
+    for part in (inner, file):
+        os.chown(part, 2000, 0)
+        assert trusted(str(file)) == f"{part} belongs to uid 2000, not to root"
+        os.chown(part, 0, 2000)
+        part.chmod(0o775)
+        assert trusted(str(file)) == f"{part} is writable by group 2000"
+        part.chmod(0o757)
+        assert trusted(str(file)) == f"{part} is writable by everyone"
+        os.chown(part, 0, 0)
+        part.chmod(0o775)
+        assert trusted(str(file)) is None
+
+
+@pytest.mark.root
+def test_links_are_judged_with_their_targets(folder: Path) -> None:
+    (folder / "good").symlink_to("/etc/passwd")
+    (folder / "relative").symlink_to("../../etc/passwd")
+    (folder / "bad").symlink_to("/tmp/x")
+    (folder / "loop").symlink_to("loop")
+    (folder / "theirs").symlink_to("/etc/passwd")
+    os.chown(folder / "theirs", 2000, 2000, follow_symlinks=False)
+    assert trusted(f"{folder}/good") is None
+    assert trusted(f"{folder}/relative") is None
+    assert trusted(f"{folder}/bad") == "/tmp is writable by everyone"
+    assert trusted(f"{folder}/loop") == f"{folder}/loop: too many symbolic links"
+    assert trusted(f"{folder}/theirs") == f"{folder}/theirs belongs to uid 2000, not to root"
+
+
+@pytest.mark.root
+def test_what_was_judged_is_what_is_opened(folder: Path) -> None:
+    file = folder / "file"
+    file.write_text("text")
+    fd = open_trusted(str(file))
+    with os.fdopen(fd) as stream:
+        assert stream.read() == "text"
+    with pytest.raises(Refused, match="writable by everyone"):
+        open_trusted("/tmp")
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for path in (str(file), "/tmp/x", f"{folder}/nothing"):
+        trusted(path)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_nothing_leads_out_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").write_text("inside")
+    (tmp_path / "out").write_text("outside")
+    (tmp_path / "in" / "up").symlink_to("../out")
+    (tmp_path / "in" / "root").symlink_to("/etc/passwd")
+    (tmp_path / "in" / "side").symlink_to("file")
+    handle = os.open(tmp_path / "in", os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.close(open_beneath(handle, "file", os.O_RDONLY))
+        os.close(open_beneath(handle, "side", os.O_RDONLY, links=True))
+        for path in ("../out", "up", "root", "/etc/passwd"):
+            with pytest.raises(OSError, match="cross-device"):
+                open_beneath(handle, path, os.O_RDONLY, links=True)
+        with pytest.raises(OSError, match="symbolic links"):
+            open_beneath(handle, "side", os.O_RDONLY)
+        fd = open_beneath(handle, "new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o640)
+        assert not os.get_inheritable(fd)
+        os.close(fd)
+        assert (tmp_path / "in" / "new").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.close(handle)
