@@ -46,7 +46,7 @@ def open_trusted(path: str, flags: int = os.O_RDONLY) -> int:
     """
     handle = _walk(path)
     try:
-        # what the handle stands for, not what now has its name
+        # INV-9: what the handle stands for, not what now has its name
         return os.open(f"/proc/self/fd/{handle}", flags | os.O_CLOEXEC)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error

@@ -69,7 +69,7 @@ class Process:
     pid: int
     pidfd: int
     _code: int | None = field(default=None, init=False)
-    # between the reaping and the note that it happened, nobody may use the pid
+    # INV-8: between the reaping and the note that it happened, nobody may use the pid
     _reaping: LockType = field(default_factory=allocate_lock, init=False, repr=False)
 
     def __enter__(self) -> Self:

@@ -90,6 +90,7 @@ def spawn(
         return call_in_thread(functools.partial(_start_as, program, user))
     if capabilities is None:
         return _start(program)
+    # INV-5: at most the asked set, and this thread as it was.
     held = read_sets()
     kept = capabilities & held.permitted
     if _thread_is_bound() and held.inheritable <= held.permitted and _is_ordinary(program):
@@ -167,12 +168,14 @@ def _start_as(program: Program, user: Identity) -> Process:
     """
     if user.uid == 0 and thread.SecureBits.NOROOT not in thread.read_securebits():
         raise PermissionError("only a process that is bound by NOROOT may start a command of root")
+    # INV-7: nothing is left that the other uid could use.
     able = _CHANGE_USER & read_sets().permitted
     write_sets(able, able, NONE)
     return _start(program, user)
 
 
 def _start(program: Program, user: Identity | None = None) -> Process:
+    # INV-6: without a user there is nothing to do between vfork and exec.
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     if masked:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -75,6 +75,7 @@ def test_links_are_judged_with_their_targets(folder: Path) -> None:
     assert trusted(f"{folder}/theirs") == f"{folder}/theirs belongs to uid 2000, not to root"
 
 
+# INV-9
 @pytest.mark.root
 def test_what_was_judged_is_what_is_opened(folder: Path) -> None:
     file = folder / "file"

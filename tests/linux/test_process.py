@@ -34,6 +34,7 @@ def test_a_wait_with_a_timeout_gives_none_and_leaves_the_child() -> None:
     os.close(out)
 
 
+# INV-8
 def test_the_group_is_killed_with_its_leader_and_never_after_it() -> None:
     out, inlet = os.pipe()
     with spawn(

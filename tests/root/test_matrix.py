@@ -213,6 +213,7 @@ def test_commands_of_concurrent_threads_get_their_own_sets(programs: Programs, u
     assert report == {"value": [[], 200]}
 
 
+# INV-7
 def test_a_command_of_another_user_holds_nothing(programs: Programs) -> None:
     def body() -> object:
         out, inlet = os.pipe()

@@ -119,6 +119,7 @@ def _retake_user(plan: Plan) -> bool:
 
 
 def _drop_bounding(plan: Plan) -> None:
+    # INV-4: up to the last capability of the running kernel, whatever any library knows.
     for number in range(last_cap() + 1):
         if number in plan.start.bounding and number not in plan.kept:
             thread.drop_from_bounding(number)
@@ -215,6 +216,7 @@ def _is_privileged(plan: Plan) -> bool:
     return not plan.unprivileged
 
 
+# INV-1: nothing below the daemon ever holds more than its context.
 # The order matters, and is the reason that each row gives.
 STEPS: Final = (
     Step(
@@ -325,6 +327,7 @@ def drop(profile: Profile, steps: tuple[Step, ...] = STEPS) -> Dropped:
             step.act(plan)
         except OSError as error:
             raise CannotDropError(step.number, step.name, _explain(error, plan)) from error
+    # INV-2: no step is believed to have worked.
     now = read_own()
     # first what is, then whether it can be undone: an attempt may change what is
     for step in rows:

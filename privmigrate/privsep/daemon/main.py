@@ -224,7 +224,7 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
     handler = logs.ChannelHandler(str(context))
     logs.install(handler)
     try:
-        dropped = drop(_profile(own))
+        dropped = drop(_profile(own, str(context)))
     except PrivmigrateError as error:
         _refuse(sock, str(error))
         return getattr(error, "exit_code", 1)
@@ -284,7 +284,7 @@ def _refuse(sock: socket.socket, why: str) -> None:
         sys.stderr.write(f"privmigrate-helper: {why}\n")
 
 
-def _profile(own: Settings) -> Profile:
+def _profile(own: Settings, name: str) -> Profile:
     uid, group = _user(own.user)
     return Profile(
         capabilities=CapabilitySet.from_numbers(own.capabilities),
@@ -292,6 +292,7 @@ def _profile(own: Settings) -> Profile:
         gid=group if own.group is None else _group(own.group),
         allow_setuid_binaries=own.allow_setuid_binaries,
         leak=own.unrestricted_commands,
+        name=name,
     )
 
 

@@ -77,6 +77,7 @@ def make_plan(profile: Profile, start: Credentials) -> Plan:
         why = f"{start.threads} threads are running, and the steps are for one alone"
         raise CannotDropError(0, "alone", why)
     kept = start.permitted if profile.capabilities is None else profile.capabilities
+    # INV-3: a daemon never serves with less than its context asks for.
     if missing := kept - start.permitted:
         why = (
             f"the context asks for {' '.join(missing.names)}, which this process does not hold:"
