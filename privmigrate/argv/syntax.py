@@ -201,13 +201,15 @@ def _node(opcode: object, argument: object, flags: int, *, asserted: bool) -> No
     if opcode is sre.ASSERT or opcode is sre.ASSERT_NOT:
         direction, inner = cast("tuple[int, _Parsed]", argument)
         negative = opcode is sre.ASSERT_NOT
-        item = _sequence(inner, flags, asserted=asserted and not negative)
-        if item == EMPTY and negative:
-            return Alt(())
-        return Look(item, negative, behind=direction < 0)
+        return _look(inner, flags, negative=negative, behind=direction < 0, asserted=asserted)
     if opcode is sre.FAILURE:
         return Alt(())
     raise Unsupported(f"it has {_IRREGULAR.get(str(opcode), 'a construct that is not known here')}")
+
+
+def _look(parsed: _Parsed, flags: int, *, negative: bool, behind: bool, asserted: bool) -> Node:
+    item = _sequence(parsed, flags, asserted=asserted and not negative)
+    return Alt(()) if item == EMPTY and negative else Look(item, negative, behind)
 
 
 def _class(parsed: _Parsed, flags: int, *, asserted: bool) -> Char:

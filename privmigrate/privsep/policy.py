@@ -1,0 +1,116 @@
+"""What a caller makes of a command's result: which exit codes are errors, retries, logging.
+
+The client's side: nothing here carries privilege. The meaning of each option, and what is raised
+and logged, is that of `oslo_concurrency.processutils.execute`.
+"""
+
+import logging
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, cast
+
+from privmigrate.errors import Refused
+from privmigrate.privsep.execute import ExecResult, Output, PrivilegeDenied, ProcessExecutionError
+
+_LOG: Final = logging.getLogger(__name__)
+_SECRET: Final = re.compile(
+    r"""(?ix) (?P<key> (?:--?)? [\w.-]* (?:password|passwd|passphrase|secret|token|api_?key)
+        (?![\w.-]) ["']? \s* [=:\s] \s* ["']? ) (?P<value> [^\s"',;]+ )"""
+)
+
+
+class LogErrors(IntEnum):
+    """When outputs of a command that failed are logged; the numbers are processutils'."""
+
+    DEFAULT = 0
+    ALL = 1
+    FINAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one caller judges a command; without arguments, only exit code 0 is success.
+
+    Attributes:
+        check_exit_code: the exit code or codes that are no error; False: none is; True: 0.
+        attempts: how often to try, at least once.
+        delay_on_retry: whether to wait 0.2 to 2 seconds between attempts.
+        log_errors: whether outputs are logged at every error, at the last, or never.
+        loglevel: the level of everything that is logged.
+    """
+
+    check_exit_code: bool | int | Iterable[int] | None = True
+    attempts: int = 1
+    delay_on_retry: bool = True
+    log_errors: int | None = LogErrors.DEFAULT
+    loglevel: int = logging.DEBUG
+
+    def apply(self, call: Callable[[], ExecResult], cmd: str | Callable[[], str]) -> Output:
+        """Call until the result is no error; raise ProcessExecutionError if none was.
+
+        `cmd` is how messages name the command, or gives it when one is needed. A refusal by the
+        privileged side is PrivilegeDenied, and not tried again.
+        """
+        codes = self._codes()
+        for left in range(max(self.attempts, 1) - 1, -1, -1):
+            try:
+                result = call()
+            except Refused as refused:
+                raise PrivilegeDenied.because(str(refused), _named(cmd)) from None
+            if codes is None or result.exit_code in codes:
+                return Output(os.fsdecode(result.stdout), os.fsdecode(result.stderr))
+            error = ProcessExecutionError(
+                mask(os.fsdecode(result.stdout)),
+                mask(os.fsdecode(result.stderr)),
+                result.exit_code,
+                _named(cmd),
+            )
+            self._log(error, last=not left)
+            if not left:
+                raise error
+            if self.delay_on_retry:
+                time.sleep(random.randint(20, 200) / 100)  # noqa: S311 - no secret
+        raise AssertionError("a loop of at least one attempt ended without a result")
+
+    def _codes(self) -> frozenset[int] | None:
+        """The exit codes that are no error; None: all."""
+        wanted = self.check_exit_code
+        if wanted is False:
+            return None
+        if wanted is None or wanted is True:
+            return frozenset((0,))
+        return frozenset((wanted,) if isinstance(wanted, int) else wanted)
+
+    def _log(self, error: ProcessExecutionError, *, last: bool) -> None:
+        if self.log_errors == LogErrors.ALL or (self.log_errors == LogErrors.FINAL and last):
+            _LOG.log(
+                self.loglevel,
+                "command: %r\nexit code: %r\nstdout: %r\nstderr: %r",
+                error.cmd,
+                error.exit_code,
+                error.stdout,
+                error.stderr,
+            )
+        again = "Not retrying." if last else "Retrying."
+        _LOG.log(self.loglevel, "%r failed. %s", error.cmd, again)
+
+
+def mask(text: str) -> str:
+    """Replace passwords and the like by three asterisks.
+
+    By oslo.utils' function where the service has it loaded, which is what masked them before.
+    """
+    theirs = getattr(sys.modules.get("oslo_utils.strutils"), "mask_password", None)
+    if theirs is not None:
+        return cast("Callable[[str], str]", theirs)(text)
+    return _SECRET.sub(r"\g<key>***", text)
+
+
+def _named(cmd: str | Callable[[], str]) -> str:
+    return mask(cmd if isinstance(cmd, str) else cmd())
