@@ -114,10 +114,27 @@ PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
     r"\Aab?\Z": ("a", "ab"),
     r"\bword\b": ("word",),
 }
-HEADS: Final = (
-    r"ls|cat", r"l.", r"ls?", r"(ls|tool)", r".*", r"/s?bin/ls", r"mkfs\.ext4", r"mkfs.ext4",
-    r"ls{1}", r"lx*s", r"", r"l[st]", r"(", r"ip{99999999999999999999}", r"^ls", r"\x6cs", r"ls+",
-)  # fmt: skip
+# The same for the first word, which an index has to foresee.
+HEADS: Final[Mapping[str, tuple[str, ...]]] = {
+    r"ls|cat": ("ls", "cat", "lsx"),
+    r"l.": ("ls", "lx"),
+    r"ls?": ("l", "ls", "ls\n"),
+    r"(ls|tool)": ("tool",),
+    r".*": ("ls", ""),
+    r"/s?bin/ls": ("/bin/ls",),
+    r"mkfs\.ext4": ("mkfs.ext4",),
+    r"mkfs.ext4": ("mkfs-ext4", "mkfs.ext4"),
+    r"lx{0}s": ("ls",),
+    r"lx*s": ("ls", "lxs"),
+    r"l[st]": ("lt",),
+    r"(": ("(",),
+    r"ip{99999999999999999999}": ("ip", "cat"),
+    r"^ls": ("ls",),
+    r"\x6cs": ("ls",),
+    r"ls+": ("lss",),
+    r"ls(cat)?": ("ls",),
+    "": ("", "\n"),
+}
 BARE: Final = (
     "ls", "cat", "ip", "env", "kpartx", "lvs", "nice", "tool", "mkfs.ext4", "plain", "absent",
     "kill", "dnsmasq", "privsep-helper", "", "A=2", "x/ls", "ls/",
@@ -159,7 +176,7 @@ def make_patterns(random: Random, executable: str) -> list[str]:
     """Patterns for a whole argv; mostly the command's own name first."""
     head = basename(executable)
     if random.random() < SELDOM:
-        head = random.choice(HEADS)
+        head = random.choice(tuple(HEADS))
     return [head, *some(random, tuple(PATTERNS), 3)]
 
 
@@ -213,7 +230,7 @@ ODD_WORDS: Final = ("", "\n", "\0", "\ud800", "\udcff", "env", "A=1", "=", "\u06
 
 def match_word(random: Random, pattern: str) -> str:
     """A word for a pattern: usually one that it matches."""
-    words = PATTERNS.get(pattern, ())
+    words = (*PATTERNS.get(pattern, ()), *HEADS.get(pattern, ()))
     if words:
         return random.choice(words)
     plain = re.sub(r"\\(.)", r"\1", pattern)
@@ -233,7 +250,7 @@ def fit(random: Random, world: World, rule: Rule) -> list[str]:
     name = random.choice((first, basename(first)))
     match rule.filter_class:
         case "RegExpFilter" | "ChainingRegExpFilter":
-            return [match_word(random, pattern) for pattern in values]
+            return [match_word(random, pattern) for pattern in values] or [name]
         case "PathFilter":
             tails = ("", "/x", "/a", "/out", "-evil", "/../other", "/.")
             arguments = (

@@ -2,9 +2,10 @@
 
 Exact mode is oslo.rootwrap's own `match_filter` over oslo.rootwrap's own filter objects, except
 that only the filters that can be about the argv are asked (`index`), and that executables are
-looked up anew for every decision. Strict mode asks for more: the filter that allows an argv has to
-allow it as it was meant (`filters`), and to run exactly what exact mode would run, so that strict
-mode is a part of exact mode by construction.
+looked up anew for every decision. Strict mode asks for more: a filter has to allow the argv as it
+was meant (`filters`), and what it runs has to be what exact mode would run, so that strict mode is
+a part of exact mode by construction. There, no pattern that may take exponential time is executed
+as oslo.rootwrap would: such a filter is taken to match, and has to run the same.
 """
 
 import os
@@ -17,6 +18,7 @@ from privmigrate.errors import InputError
 from privmigrate.rootwrap import oracle
 from privmigrate.rootwrap.command import (
     Allowed,
+    Command,
     Decision,
     Denied,
     Failed,
@@ -26,7 +28,9 @@ from privmigrate.rootwrap.command import (
 )
 from privmigrate.rootwrap.config import RootwrapConfig
 from privmigrate.rootwrap.filters import ChainFilter, Filter, bind
+from privmigrate.rootwrap.filters.chainingregexp import ChainingRegExpFilter
 from privmigrate.rootwrap.filters.env import EnvFilter
+from privmigrate.rootwrap.filters.regexp import RegExpFilter
 from privmigrate.rootwrap.index import Index
 from privmigrate.rootwrap.parse import read_filters_path
 from privmigrate.rootwrap.rule import Rule, Status, Value
@@ -140,10 +144,13 @@ class Policy:
         """Say what `argv` runs. `environ` is the caller's environment (this process's own)."""
         words = tuple(argv)
         caller = self._caller(environ)
-        exact = self._exact(words, caller)
-        if mode is Mode.EXACT or isinstance(exact, Denied | Failed):
-            return exact
-        return self._strict(words, caller, exact)
+        try:
+            if mode is Mode.EXACT:
+                return self._exact(words, caller)
+            return self._strict(words, caller)
+        except _Raised as raised:
+            rule, cause = self.rules[raised.position], raised.__cause__
+            return Failed(type(cause).__name__, str(cause), rule.name, rule.span)
 
     def _caller(self, environ: Mapping[str, str] | None) -> _Caller:
         if environ is None:
@@ -161,18 +168,14 @@ class Policy:
 
     def _exact(self, argv: tuple[str, ...], caller: _Caller) -> Decision:
         words = list(argv)  # EnvFilter takes words away while it looks
-        try:
-            answer = self._match(self._everyone, words, caller)
-            if answer is None:
-                return self._denied(argv, caller)
-            position, found = answer
-            rule = self.rules[position]
-            if not found:
-                return NotExecutable(self._asked[position].exec_path, rule.name, rule.span)
-            return self._allowed(position, words, found)
-        except _Raised as raised:
-            rule, cause = self.rules[raised.position], raised.__cause__
-            return Failed(type(cause).__name__, str(cause), rule.name, rule.span)
+        answer = self._match(self._everyone, words, caller)
+        if answer is None:
+            return self._denied(argv, caller)
+        position, found = answer
+        rule = self.rules[position]
+        if not found:
+            return NotExecutable(self._asked[position].exec_path, rule.name, rule.span)
+        return Allowed(self._command(position, words, found), rule.name, rule.span)
 
     def _match(
         self, group: _Group, words: list[str], caller: _Caller
@@ -206,19 +209,15 @@ class Policy:
         answer = self._match(self._leaves[asked.run_as], behind, caller)
         return answer is not None and answer[1] is not None
 
-    def _allowed(self, position: int, words: list[str], found: str) -> Allowed:
-        rule = self.rules[position]
+    def _command(self, position: int, words: list[str], found: str) -> Command:
         try:
-            command = oracle.command(self._asked[position], words, found)
+            return oracle.command(self._asked[position], words, found)
         except Exception as error:
             raise _Raised(position) from error
-        return Allowed(command, rule.name, rule.span)
 
     # -- strict ----------------------------------------------------------------------------
 
-    def _strict(
-        self, argv: tuple[str, ...], caller: _Caller, exact: Allowed | NotExecutable
-    ) -> Decision:
+    def _strict(self, argv: tuple[str, ...], caller: _Caller) -> Decision:
         missing: NotExecutable | None = None
         for position in self._everyone.about(argv):
             bound = self._filter(position)
@@ -227,17 +226,61 @@ class Policy:
             answer = self._strictly(bound, argv, caller)
             if isinstance(answer, Denied):
                 continue
-            rule = bound.rule
             found = oracle.executable(self._asked[position], caller.exec_dirs)
             if not found:
-                missing = missing or NotExecutable(bound.exec_path, rule.name, rule.span)
+                missing = missing or NotExecutable(
+                    bound.exec_path, bound.rule.name, bound.rule.span
+                )
                 continue
-            command = replace(
-                answer.command, executable=found, argv=(found, *answer.command.argv[1:])
-            )
-            if isinstance(exact, Allowed) and command == exact.command:
+            words = (found, *answer.command.argv[1:])
+            command = replace(answer.command, executable=found, argv=words)
+            if self._is_exact(command, position, argv, caller):
                 return replace(answer, command=command)
         return missing or self._denied(argv, caller)
+
+    def _is_exact(
+        self, command: Command, chosen: int, argv: tuple[str, ...], caller: _Caller
+    ) -> bool:
+        """Say whether exact mode runs `command`, which the filter at `chosen` allows, as well."""
+        words = list(argv)
+        for position in self._everyone.candidates(argv):
+            try:
+                admits = self._may_admit(position, words, caller)
+                if admits is False:
+                    continue
+                found = oracle.executable(self._asked[position], caller.exec_dirs)
+            except _Raised:
+                raise
+            except Exception as error:
+                raise _Raised(position) from error
+            if not found:
+                continue
+            if self._command(position, words, found) != command:
+                return False
+            if admits or position == chosen:
+                return True
+        return False
+
+    def _may_admit(self, position: int, words: list[str], caller: _Caller) -> bool | None:
+        """As `_admits`; None where saying so might take exponential time."""
+        if self._is_slow(position):
+            return None
+        asked = self._asked[position]
+        if oracle.is_chain(asked):
+            if not oracle.matches(asked, words, caller.environ):
+                return False
+            behind = oracle.chained(asked, words)
+            if any(map(self._is_slow, self._leaves[asked.run_as].candidates(behind))):
+                return None
+        return self._admits(position, words, caller)
+
+    def _is_slow(self, position: int) -> bool:
+        if self.rules[position].filter_class not in {"RegExpFilter", "ChainingRegExpFilter"}:
+            return False
+        bound = self._filter(position)
+        if isinstance(bound, RegExpFilter | ChainingRegExpFilter):
+            return not all(matcher.by_re for matcher in bound.matchers)
+        return True  # no proof for what cannot be used
 
     def _strictly(self, bound: Filter, argv: tuple[str, ...], caller: _Caller) -> Allowed | Denied:
         answer = bound.decide(argv)
