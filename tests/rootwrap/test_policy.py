@@ -160,6 +160,24 @@ def test_strict_mode_ends_where_exact_mode_ends() -> None:
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        ("a: RegExpFilter, true, root, true, x{99999999999999999999}",),
+        (
+            "c: ChainingRegExpFilter, true, root, true",
+            "l: RegExpFilter, x, root, x{99999999999999999999}",
+        ),
+    ],
+)
+def test_strict_mode_ends_where_a_pattern_ends_exact_mode(before: tuple[str, ...]) -> None:
+    policy = policy_of(*before, "b: CommandFilter, true, root")
+    for mode in Mode:
+        decision = policy.decide(("true", "x"), mode)
+        assert isinstance(decision, Failed)
+        assert decision.error == "OverflowError"
+
+
+@pytest.mark.parametrize(
     ("leaf", "behind", "allowed"),
     [
         ("RegExpFilter, true, root, .*, -x", ("/srv/evil", "-x"), False),
