@@ -90,7 +90,7 @@ def test_mismatches_name_the_word_that_got_furthest(line: str, why: str) -> None
 @pytest.mark.parametrize(
     ("bindings", "why"),
     [
-        ({}, "t is missing, or of another kind"),
+        ({}, "options is missing, or of another kind"),
         ({"t": "x"}, "t is missing, or of another kind"),
         ({"t": {}}, "cache is missing, or of another kind"),
         ({"t": {"cache": "all"}}, "cache is not one of 'none', 'writeback'"),
