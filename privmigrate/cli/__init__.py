@@ -5,26 +5,28 @@ Exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType, ModuleType
-from typing import Final, Protocol, cast
 
-from privmigrate.errors import PrivmigrateError
+# As `typing` spells it; importing that, for names that only type checkers read, would take longer
+# than everything else that --help does.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Final
 
-EXIT_INPUT: Final = 2
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell says it
-_NOBODY_READS: Final = 141  # 128 + SIGPIPE
+EXIT_INPUT: "Final" = 2
+_INTERRUPTED: "Final" = 130  # 128 + SIGINT, as a shell says it
+_NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 
-# name -> one line for --help. The module is privmigrate.cli.NAME.
-COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "caps": "show what processes hold, and explain what commands need",
-        "convert": "write privsep entrypoints from rootwrap filters",
-    }
+# Name and one line for --help. The module is privmigrate.cli.NAME, with `configure(parser)`, which
+# gets an `argparse.ArgumentParser`, and `run(arguments)`, which returns the exit code.
+COMMANDS: "Final" = (
+    ("caps", "show what processes hold, and explain what commands need"),
+    ("convert", "write privsep entrypoints from rootwrap filters"),
 )
 
-_HELP: Final = """\
+_HELP: "Final" = """\
 usage: privmigrate COMMAND ...
 
 Move rootwrap filters to narrow, typed, capability-restricted privsep entrypoints.
@@ -42,24 +44,12 @@ example: privmigrate convert /etc/cinder/rootwrap.d
 """
 
 
-class _Module(Protocol):
-    """What a subcommand's module has; `parser` is an `argparse.ArgumentParser`."""
-
-    def configure(self, parser: object) -> None: ...
-
-    def run(self, arguments: object) -> int: ...
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run a subcommand and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(words)
         sys.stdout.flush()
-    except PrivmigrateError as error:
-        for line in str(error).splitlines():
-            print(f"privmigrate: {line}", file=sys.stderr)
-        return EXIT_INPUT
     except KeyboardInterrupt:
         print("privmigrate: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -81,33 +71,40 @@ def _dispatch(words: list[str]) -> int:
     if name == "--version":
         print(f"privmigrate {_version()}")
         return 0
-    if name not in COMMANDS:
-        known = ", ".join(COMMANDS)
+    if name not in dict(COMMANDS):
+        known = ", ".join(known for known, _ in COMMANDS)
         print(f"privmigrate: {name!r} is no command (there are: {known})", file=sys.stderr)
         return EXIT_INPUT
     return _call(import_module(f"privmigrate.cli.{name}"), name, rest)
 
 
-def _call(module: ModuleType, name: str, words: list[str]) -> int:
+def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
+
+    from privmigrate.errors import PrivmigrateError
 
     parser = argparse.ArgumentParser(
         prog=f"privmigrate {name}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    subcommand = cast("_Module", module)
-    subcommand.configure(parser)
+    module.configure(parser)
     try:
         arguments = parser.parse_args(words)
     except SystemExit as end:  # argparse has said what is wrong
         return end.code if isinstance(end.code, int) else EXIT_INPUT
-    return subcommand.run(arguments)
+    try:
+        return int(module.run(arguments))
+    except PrivmigrateError as error:
+        sys.stdout.flush()
+        for line in str(error).splitlines():
+            print(f"privmigrate: {line}", file=sys.stderr)
+        return EXIT_INPUT
 
 
 def _help() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
+    width = max(len(name) for name, _ in COMMANDS)
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS]
     return _HELP.format(commands="\n".join(lines))
 
 

@@ -162,6 +162,8 @@ def _report(
         for line in report.table(found, colour=colour):
             print(line)
         print()
+        if legend := report.legend(found):
+            print(legend)
         print(report.summary(found))
     if arguments.diff or arguments.check:
         _say(report.summary(found))

@@ -5,12 +5,11 @@ module. How modules are put together is `render`'s business.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from keyword import iskeyword
-from types import MappingProxyType
 from typing import Final
 
-from privmigrate.argv.spec import Any, ArgSpec, Choice, Int, Matches
+from privmigrate.convert.annotate import TYPES, Imports, annotation, prefixed, typed
 from privmigrate.convert.layout import Expression, Group, Text, docstring, lay_out
 from privmigrate.convert.operation import (
     Cat,
@@ -25,24 +24,13 @@ from privmigrate.convert.operation import (
     Word,
 )
 from privmigrate.convert.place import COMMON, PURPOSES, UNVERIFIED
-from privmigrate.convert.text import quote, quote_formatted, quote_pattern
+from privmigrate.convert.text import quote, quote_formatted
 
 MARK: Final = "# privmigrate:"
 EXEC_DIRS: Final = "EXEC_DIRS"
 RUNTIME: Final = "privmigrate.privsep"
-TYPES: Final = "privmigrate.privsep.types"
 
-# What the runtime has a name for.
-_ALIASES: Final[Mapping[ArgSpec, str]] = MappingProxyType(
-    {
-        Any(): "Argument",
-        Any(operand=True, newline=False): "Operand",
-        Any(operand=True, empty=False, newline=False): "Word",
-        Int(): "Digits",
-    }
-)
 _WIDTH: Final = 79
-_PIECE: Final = 56
 _TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked for, not used
 
 
@@ -67,20 +55,9 @@ class Package:
     prefixes: Mapping[str, Prefix]
 
 
-class _Imports:
-    """Collects what a unit needs while it is printed."""
-
-    def __init__(self) -> None:
-        self.pairs: set[tuple[str, str]] = set()
-
-    def use(self, module: str, name: str) -> str:
-        self.pairs.add((module, name))
-        return name
-
-
 def function(op: Op, package: Package) -> Unit:
     """Print an entrypoint."""
-    imports = _Imports()
+    imports = Imports()
     context = imports.use(package.name, f"{op.context}_context")
     lines = [f"@{context}.entrypoint", *_command_decorator(op, imports)]
     result = imports.use(RUNTIME, "ExecResult")
@@ -113,15 +90,13 @@ def provenance(key: str, sources: Sequence[Source]) -> str:
 
 def prefix_class(prefix: Prefix, package: Package) -> Unit:
     """Print the class of a chain: a tuple, so that it travels to the daemon as it is."""
-    imports = _Imports()
+    imports = Imports()
     lines = [f"class {prefix.name}({imports.use('typing', 'NamedTuple')}):"]
     usage = _usage(prefix.command, prefix.words, prefix.params)
     lines.extend(docstring([f"The prefix {usage}."]))
     lines.append("")
     for param in prefix.params:
-        annotation = _annotation(param, imports)
-        default = " | None = None" if param.optional else ""
-        lines.extend(lay_out(_suffixed(annotation, default), 4, before=f"{param.name}: "))
+        lines.extend(lay_out(typed(param, imports), 4))
     literal = imports.use("typing", "Literal")
     lines.extend(
         lay_out(
@@ -150,7 +125,7 @@ def prefix_class(prefix: Prefix, package: Package) -> Unit:
 
 def executable(module: str, candidates: tuple[str, ...], package: Package) -> Unit:
     """Print a constant for an executable, looked up when it is used first."""
-    imports = _Imports()
+    imports = Imports()
     name = package.constants[module, candidates]
     call = imports.use(RUNTIME, "Executable")
     items = [quote(path) for path in candidates]
@@ -169,7 +144,7 @@ def directories(package: Package) -> Unit:
 
 def context(name: str, needed: Sequence[str] | None, package: Package) -> Unit:
     """Print a context; without a capability set it keeps everything."""
-    imports = _Imports()
+    imports = Imports()
     module = imports.use(package.runtime, "priv_context")
     names: Expression = "capabilities=[]"
     if needed is None:
@@ -193,7 +168,7 @@ def context(name: str, needed: Sequence[str] | None, package: Package) -> Unit:
     return Unit(f"={variable}", "\n".join(lines), frozenset(imports.pairs))
 
 
-def _command_decorator(op: Op, imports: _Imports) -> list[str]:
+def _command_decorator(op: Op, imports: Imports) -> list[str]:
     name = imports.use(RUNTIME, "command")
     if op.capabilities is None:
         return [f"@{name}"]
@@ -205,27 +180,27 @@ def _command_decorator(op: Op, imports: _Imports) -> list[str]:
     return lay_out(group)
 
 
-def _parameters(op: Op, package: Package, imports: _Imports) -> Iterable[Expression]:
+def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expression]:
     for param in op.params:
         if not param.keyword:
-            yield _typed(param, imports)
+            yield typed(param, imports)
     keywords = [param for param in op.params if param.keyword]
     if op.rest:
-        annotation = _annotation(Param(Kind.WORD, op.rest.spec), imports)
+        rest = annotation(Param(Kind.WORD, op.rest.spec), imports)
         for number in range(1, op.rest.minimum + 1):
-            yield _prefixed(f"argument_{number}: ", annotation)
-        yield _prefixed("*args: ", annotation)
+            yield prefixed(f"argument_{number}: ", rest)
+        yield prefixed("*args: ", rest)
     elif keywords or op.stdin or op.prefixes:
         yield "*"
     for param in keywords:
-        yield _typed(param, imports)
+        yield typed(param, imports)
     if op.stdin:
         yield f"stdin: {imports.use(TYPES, 'Stdin')} | None = None"
     if op.prefixes:
         yield f"under: {_prefix_type(op.prefixes, package, imports)} | None = None"
 
 
-def _prefix_type(names: Sequence[str], package: Package, imports: _Imports) -> str:
+def _prefix_type(names: Sequence[str], package: Package, imports: Imports) -> str:
     for name in names:
         if package.prefixes[name].namespace:
             imports.use(TYPES, name)
@@ -234,80 +209,7 @@ def _prefix_type(names: Sequence[str], package: Package, imports: _Imports) -> s
     return " | ".join(names)
 
 
-def _typed(param: Param, imports: _Imports) -> Expression:
-    annotation = _prefixed(f"{param.name}: ", _annotation(param, imports))
-    return _suffixed(annotation, " | None = None") if param.optional else annotation
-
-
-def _prefixed(text: str, expression: Expression) -> Expression:
-    if isinstance(expression, Group):
-        return Group(text + expression.head, expression.items, expression.tail)
-    return f"{text}{expression}"
-
-
-def _suffixed(expression: Expression, text: str) -> Expression:
-    if isinstance(expression, Group):
-        return Group(expression.head, expression.items, expression.tail + text)
-    return f"{expression}{text}"
-
-
-def _annotation(param: Param, imports: _Imports) -> Expression:
-    match param.kind, param.spec:
-        case (Kind.VARIABLE, _):
-            return imports.use(TYPES, "EnvValue")
-        case (Kind.PID, _):
-            return imports.use(TYPES, "Pid")
-        case (_, Choice(values)):
-            literal = imports.use("typing", "Literal")
-            return Group(f"{literal}[", tuple(map(quote, values)), "]")
-        case (_, None):
-            raise AssertionError(f"{param} has no type")
-        case (_, spec) if spec in _ALIASES:
-            return imports.use(TYPES, _ALIASES[spec])
-        case (_, spec):
-            imports.use("typing", "Annotated")
-            base = "int | str" if isinstance(spec, Int) else "str"
-            return Group("Annotated[", (base, _specification(spec, imports)), "]")
-
-
-def _specification(spec: ArgSpec, imports: _Imports) -> Expression:
-    name = imports.use(TYPES, type(spec).__name__)
-    items: list[Expression] = []
-    for number, field in enumerate(fields(spec)):
-        value = getattr(spec, field.name)
-        printed: Expression
-        if isinstance(value, str):
-            printed = _long(value, pattern=isinstance(spec, Matches) and field.name == "pattern")
-        else:
-            printed = repr(value)
-        # the first field is what the specification is about; flags and bounds are named
-        required = isinstance(value, str) and number == 0 and field.name != "below"
-        if value == field.default and not required:
-            continue
-        if not required:
-            printed = _prefixed(f"{field.name}=", printed)
-        items.append(printed)
-    return Group(f"{name}(", tuple(items), ")")
-
-
-def _long(text: str, *, pattern: bool) -> Expression:
-    show = quote_pattern if pattern else quote
-    if len(show(text)) <= _PIECE:
-        return show(text)
-    pieces = []
-    while text:
-        length = min(len(text), _PIECE - 6)
-        while len(show(text[:length])) > _PIECE:
-            length -= 1
-        # not behind a backslash: a raw string cannot end with one
-        while length > 1 and text[length - 1] == "\\" and length < len(text):
-            length -= 1
-        pieces.append(show(text[:length]))
-        text = text[length:]
-    return Text(tuple(pieces))
-
-
-def _call(op: Op, package: Package, imports: _Imports) -> Expression:
+def _call(op: Op, package: Package, imports: Imports) -> Expression:
     match op.native:
         case Kill(programs):
             names = (param.name for param in op.params)
@@ -340,7 +242,7 @@ def _quoted(text: str) -> Expression:
 def _word(word: Word, params: Sequence[Param]) -> Expression:
     match word:
         case Lit(text):
-            return _long(text, pattern=False)
+            return Text(text)
         case Hole(number, "", ""):
             return params[number].name
         case Hole(number, prefix, suffix):
@@ -357,7 +259,7 @@ def _self_word(word: Word, prefix: Prefix) -> str:
             return quote_formatted(before, field, after) if before or after else f"str({field})"
 
 
-def _environment(op: Op, imports: _Imports) -> Expression:
+def _environment(op: Op, imports: Imports) -> Expression:
     environment = op.environment
     if environment is None:
         raise AssertionError("only an EnvFilter has an environment")
@@ -395,7 +297,7 @@ def _sentences(op: Op) -> Iterable[str]:
             usage = _usage(op.command, op.words, op.params, rest=op.rest is not None)
             yield f"Run {usage}{user}."
     if op.rest:
-        yield "Wide: the filter allows any arguments."
+        yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
 

@@ -6,13 +6,16 @@ also makes the formatter leave it alone.
 """
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from privmigrate.convert.text import quote
 
 WIDTH: Final = 79
 STEP: Final = 4
 _LONGEST_WORD: Final = 60
+_WIDEST_ESCAPE: Final = 10  # \\U0001f600
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string literal in pieces, each on its own line."""
+    """A string literal that may be split into pieces, each on its own line."""
 
-    pieces: tuple[str, ...]
+    value: str
+    show: Callable[[str], str] = quote
 
 
 Expression = str | Group | Text
@@ -40,8 +44,8 @@ def flat(expression: Expression) -> str | None:
     match expression:
         case str():
             return expression
-        case Text(pieces):
-            return pieces[0] if len(pieces) == 1 else None
+        case Text(value, show):
+            return show(value)
         case Group(head, items, tail):
             parts = [flat(item) for item in items]
             if None in parts:
@@ -64,10 +68,25 @@ def lay_out(
             for item in items:
                 lines.extend(lay_out(item, indent + STEP, after=","))
             return [*lines, space + tail + after]
-        case Text(pieces) if len(pieces) > 1:
+        case Text(value, show):
+            pieces = _pieces(value, show, WIDTH - indent - len(after))
             return [*(space + piece for piece in pieces[:-1]), space + pieces[-1] + after]
         case _:
             return [space + before + (line or "") + after]
+
+
+def _pieces(value: str, show: Callable[[str], str], room: int) -> list[str]:
+    pieces = []
+    while value:
+        length = len(value)
+        while length > 1 and len(show(value[:length])) > room:
+            length -= max(1, (len(show(value[:length])) - room) // _WIDEST_ESCAPE)
+        # not behind a backslash: a raw string cannot end with one
+        while 1 < length < len(value) and value[length - 1] == "\\":
+            length -= 1
+        pieces.append(show(value[:length]))
+        value = value[length:]
+    return pieces
 
 
 def docstring(sentences: Iterable[str], indent: int = STEP) -> list[str]:
@@ -77,7 +96,7 @@ def docstring(sentences: Iterable[str], indent: int = STEP) -> list[str]:
     lines = _fill(f'"""{first}', space, reserve=0 if others else 3)
     for sentence in others:
         lines.extend(["", *_fill(sentence, space)])
-    if len(lines) == 1:
+    if len(lines) == 1 and len(lines[0]) + 3 <= WIDTH:
         return [f'{lines[0]}"""']
     return [*lines, f'{space}"""']
 

@@ -136,26 +136,32 @@ def _base_name(op: Op) -> str:
 def _kill_name(sources: Sequence[Source], program: str) -> str:
     """The rules' name if they agree on one, else that of the program."""
     names = {_own_name(source.name, "kill") for source in sources}
-    names = {name.rstrip("_0123456789") if name and len(names) > 1 else name for name in names}
+    if len(names) > 1:
+        names = {identifier(_without_noise(name or "").rstrip("_0123456789")) for name in names}
     name = names.pop() if len(names) == 1 else None
     return name or identifier(f"kill_{program_family(program)}")
 
 
 def _own_name(rule: str, command: str) -> str | None:
     """The rule's name, if it says more than the command's."""
-    name = identifier(rule)
-    for noise in vocabulary.NAME_NOISE:
-        name = name.removesuffix(noise)
+    name = _without_noise(rule)
     plain = {identifier(command).strip("_"), identifier(command).rstrip("_0123456789")}
     if name.rstrip("_0123456789") in plain or name.strip("_") in plain or not name:
         return None
-    return identifier(name)
+    return identifier(rule)
+
+
+def _without_noise(rule: str) -> str:
+    name = identifier(rule)
+    for noise in vocabulary.NAME_NOISE:
+        name = name.removesuffix(noise)
+    return name
 
 
 def _telling_words(op: Op, *, every: bool) -> Iterator[str]:
     """The fixed words that say what is done; with `every`, also those that name a value."""
     without_value = op.command in vocabulary.FLAGS_WITHOUT_VALUE
-    for word, after in zip(op.words, (*op.words[1:], None), strict=True):
+    for word, after in zip(op.words, (*op.words[1:], None), strict=False):
         if not isinstance(word, Lit):
             continue
         names_value = not isinstance(after, Lit | None) and not without_value

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
 from privmigrate.rootwrap.rule import Rule
@@ -115,14 +116,18 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
     cells = [HEAD, *(_cells(row) for row in found)]
+    told: set[tuple[str, str]] = set()
     widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
         text = "  ".join(padded).rstrip()
         row = found[number - 1] if number else None
         yield _coloured(text, row) if colour and row else text
-        if row:
-            yield from (f"    {remark}" for remark in row.remarks)
+        for remark in row.remarks if row else ():
+            # once for an entrypoint, and what is said of every wide one once below
+            if row and (row.entrypoint, remark) not in told and remark != GENERAL:
+                told.add((row.entrypoint, remark))
+                yield f"    {remark}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -167,7 +172,12 @@ def summary(found: Sequence[Row]) -> str:
         if fate is not Fate.ENTRYPOINT and number[fate.value]
     ]
     if others:
-        text += f"; rules that are none: {', '.join(others)}"
+        text += f"; other rules: {', '.join(others)}"
     if number[UNVERIFIED]:
-        text += f"; {number[UNVERIFIED]} entrypoints keep every capability ({UNVERIFIED})"
+        text += f"; with every capability: {number[UNVERIFIED]} ({UNVERIFIED})"
     return text
+
+
+def legend(found: Sequence[Row]) -> str | None:
+    """What would narrow the wide ones, where nothing special was said."""
+    return f"WIDE: {GENERAL}" if any(GENERAL in row.remarks for row in found) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from privmigrate.argv.regex import compile_pattern
+from privmigrate.convert.patterns import why_broken
 from privmigrate.diagnostics import Diagnostic, Severity
 from privmigrate.errors import InputError
 from privmigrate.rootwrap.config import load_config
@@ -136,19 +136,15 @@ def _broken_patterns(parsed: Parsed) -> Iterator[Diagnostic]:
         if rule.status is not Status.LIVE or rule.filter_class not in _PATTERN_CLASSES:
             continue
         for value in rule.values[2:]:
-            matcher = compile_pattern(value.text)
-            if matcher.why_never is not None and matcher.why_never.startswith(_BROKEN):
+            why = why_broken(value.text)
+            if why is not None:
                 yield Diagnostic(
                     value.span,
                     Severity.ERROR,
                     "broken-pattern",
-                    f"{rule.raw_name}: '{value.text}' is no regular expression: "
-                    f"{matcher.why_never.removeprefix(_BROKEN)}",
+                    f"{rule.raw_name}: '{value.text}' is no regular expression: {why}",
                     "rootwrap denies everything here, without a word",
                 )
-
-
-_BROKEN: Final = "it is no valid regular expression: "
 
 
 def relabel(rules: Sequence[Rule], labels: Mapping[str, str]) -> tuple[Rule, ...]:

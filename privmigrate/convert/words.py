@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from privmigrate.argv import regex
 from privmigrate.argv.check import accepts
 from privmigrate.argv.spec import (
     AbsolutePath,
@@ -24,7 +23,7 @@ from privmigrate.argv.spec import (
     Never,
     PathWithin,
 )
-from privmigrate.convert import vocabulary
+from privmigrate.convert import patterns, vocabulary
 from privmigrate.convert.operation import Hole, Kind, Lit, Param, Word
 
 OPERAND: Final = Any(operand=True, newline=False)
@@ -33,7 +32,7 @@ ARGUMENT: Final = Any()
 _FLAG: Final = re.compile(r"(--?)([A-Za-z][\w-]*)\Z")
 _KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]+\Z")
 _FIXED_PART: Final = re.compile(r"-[A-Za-z]|[\w.-]+[=:](?!//)")
-_QUOTED: Final = re.compile(r"""u?['"](.*)['"]\Z""")
+_QUOTED: Final = re.compile(r"""u?['"]([^'"]*)['"]\Z""")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*\Z")
 _DASHES: Final = ("-", "--", "-a", "-0", "-/", "--a", "-aa", "-x1", "-:", "-.")
 
@@ -51,12 +50,12 @@ class Words:
     never: str | None = None
 
 
-def read_patterns(command: str, patterns: Sequence[str], comments: Sequence[str]) -> Words:
+def read_patterns(command: str, written: Sequence[str], comments: Sequence[str]) -> Words:
     """Read the patterns of a RegExpFilter, without the one for the command's own name."""
     specs: list[ArgSpec] = []
     narrower: dict[str, None] = {}
-    for number, pattern in enumerate(patterns, start=1):
-        reading = regex.read(pattern)
+    for number, pattern in enumerate(written, start=1):
+        reading = patterns.read(pattern)
         if isinstance(reading.spec, Never):
             return Words(never=f"word {number} ({pattern}): {reading.spec.why}")
         spec, why = _narrow(reading.spec)
@@ -213,6 +212,30 @@ def _names_in_comments(
         else:
             return names
     return {}
+
+
+def quoted_argv(command: str, comments: Sequence[str]) -> str | None:
+    """The command line that a comment has: ``'chown', owner, path`` is ``chown OWNER PATH``.
+
+    It is cut off with ``...`` at the first word that is neither a quoted text nor a name.
+    """
+    for comment in comments:
+        quoted = re.search(r"u?['\"]", comment)
+        parts = [part.strip() for part in comment[quoted.start() :].split(",")] if quoted else []
+        if not parts or _unquote(parts[0]).rpartition("/")[2] != command:
+            continue
+        words = [command]
+        for part in parts[1:]:
+            if _QUOTED.match(part):
+                words.append(_unquote(part))
+            elif _NAME.match(part):
+                words.append(part.rpartition(".")[2].upper())
+            else:
+                words.append("...")
+                break
+        if len(words) > 1 and words[1] != "...":
+            return " ".join(words)
+    return None
 
 
 def _unquote(text: str) -> str:
