@@ -327,28 +327,45 @@ def _say(error: Exception) -> str:
 
 def explain_unsendable(value: object, name: str) -> str | None:
     """Say which part of `value` cannot be sent, and of which type it is; None if all can be."""
-    todo: list[tuple[str, object, int]] = [(name, value, 0)]
+    todo: list[tuple[object, _Path | None]] = [(value, None)]
     while todo:
-        where, item, depth = todo.pop()
-        if depth > _DEPTH:
-            return f"{where[:100]}... is nested too deeply"
+        item, path = todo.pop()
         match item:
             case None | float() | str() | bytes() | bytearray() | memoryview():
-                pass
+                continue
             case int():
-                if not -(2**63) <= item < 2**64:
-                    return f"{where} is an int of more than 64 bits"
-            case list() | tuple():
-                todo.extend((f"{where}[{i}]", part, depth + 1) for i, part in enumerate(item))
-            case dict():
-                todo.extend((f"a key of {where}", key, depth + 1) for key in item)
-                todo.extend((f"{where}[{key!r}]", part, depth + 1) for key, part in item.items())
+                if -(2**63) <= item < 2**64:
+                    continue
+                why = "is an int of more than 64 bits"
+            case list() | tuple() | dict():
+                depth = 1 if path is None else path[2] + 1
+                if depth <= _DEPTH:
+                    if isinstance(item, dict):
+                        todo.extend((key, (path, None, depth)) for key in item)
+                    pairs = item.items() if isinstance(item, dict) else enumerate(item)
+                    todo.extend((part, (path, key, depth)) for key, part in pairs)
+                    continue
+                why = "is nested too deeply"
             case _:
-                kind = type(item)
-                return f"{where} is of type {kind.__module__}.{kind.__qualname__}"
+                why = f"is of type {type(item).__module__}.{type(item).__qualname__}"
+        return f"{_spell(name, path)} {why}"
     return None
 
 
+_Path = tuple["_Path | None", object, int]
+"""Where a part is: in what, under which index or key (None: as a key), and how deep."""
+
+
+def _spell(name: str, path: _Path | None) -> str:
+    steps: list[str] = []
+    while path is not None:
+        steps.append("'s key" if path[1] is None else f"[{path[1]!r}]")
+        path = path[0]
+    text = "".join(reversed(steps))
+    return f"{name}{text[:_LONGEST_PATH]}"
+
+
+_LONGEST_PATH: Final = 200
 _DEPTH: Final = 500  # msgpack packs 511 levels; the message around takes a few
 
 

@@ -10,7 +10,6 @@ from typing import Final
 from privmigrate.privsep.messages import (
     ANSWER,
     DATAGRAM,
-    PARTS,
     REQUEST,
     Decoder,
     Encoder,
@@ -75,7 +74,8 @@ class Connection:
     def receive(self, decoder: Decoder) -> Message | None:
         """Take one message; None where there is none to take after all.
 
-        Raise EOFError if the client hung up, ProtocolError if it broke the protocol, and OSError.
+        A PARTS message is only the beginning: `receive_rest` gives the whole. Raise EOFError if
+        the client hung up, ProtocolError if it broke the protocol, and OSError.
         """
         try:
             size = self.sock.recv_into(decoder.buffer, 0, _PROBE)
@@ -83,10 +83,11 @@ class Connection:
             return None
         if not size:
             raise EOFError
-        message = decoder.decode(size)
-        if message[0] != PARTS:
-            return message
-        lengths = read_lengths(message, REQUEST)
+        return decoder.decode(size)
+
+    def receive_rest(self, head: Message) -> Message:
+        """Wait for the message that a PARTS message announces; raise as `receive`."""
+        lengths = read_lengths(head, REQUEST)
         return decode_parts(receive_parts(self.sock, lengths), REQUEST)
 
     def send(self, message: Message, *, bulky: bool = False) -> None:

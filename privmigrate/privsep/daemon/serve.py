@@ -38,6 +38,7 @@ from privmigrate.privsep.daemon.requests import ROWS
 from privmigrate.privsep.messages import (
     DATAGRAM,
     LOG,
+    PARTS,
     Decoder,
     Message,
     ProtocolError,
@@ -222,6 +223,7 @@ class Server:
                     # who hung up waits for nothing: the request is not even read
                     if connection is not None and not events & _HUNG_UP:
                         self._serve(connection, decoder, turn)
+                    del connection  # who sleeps keeps no descriptor open
         with self._counting:
             self._workers -= self._abandoned > ABANDONED
             self._abandoned -= 1
@@ -231,13 +233,13 @@ class Server:
         """Execute what a connection asks for, and arm it again."""
         try:
             if connection.shared:
-                message = connection.receive(decoder)
+                message = self._receive(connection, decoder, turn)
                 self._requests.modify(connection.fd, _WORK)
                 if message is not None:
                     self.dispatch(connection, message, turn)
                 return
             for served in range(_IN_A_ROW):
-                message = connection.receive(decoder)
+                message = self._receive(connection, decoder, turn)
                 if message is None:
                     connection.misses += 1
                     break
@@ -253,6 +255,18 @@ class Server:
             self._requests.modify(connection.fd, _WORK)
         except (EOFError, OSError, ProtocolError):
             self.hang_up(connection)
+
+    def _receive(self, connection: Connection, decoder: Decoder, turn: Turn) -> Message | None:
+        message = connection.receive(decoder)
+        if message is None or message[0] != PARTS:
+            return message
+        # a client may take its time now: this worker is as busy as with a call
+        waiting = Call(connection, -1, turn.cancellation)
+        self.begin(waiting)
+        try:
+            return connection.receive_rest(message)
+        finally:
+            self.end(waiting, turn)
 
     def begin(self, call: Call) -> None:
         """Note what a worker does; ask for another worker if it was the last one idle."""

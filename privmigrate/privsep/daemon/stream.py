@@ -16,6 +16,7 @@ from privmigrate.privsep.daemon.answer_call import describe_error
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler, Record
 from privmigrate.privsep.messages import ProtocolError, explain_unsendable
+from privmigrate.privsep.running import Cancellation
 
 WAITING: Final = 10_000
 """Requests that wait for a worker. A client has one for each of its threads."""
@@ -34,6 +35,7 @@ class StreamServer:
         self._size = size
         self._writer = Serializer(sock)
         self._writing = allocate_lock()
+        self._running: list[Cancellation] = []
         self._waiting: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         for record in handler.take():
             self._deliver(record)
@@ -51,17 +53,21 @@ class StreamServer:
         except (ProtocolError, OSError):
             pass
         self._sock.close()
+        for cancellation in tuple(self._running):
+            cancellation.cancel()
 
     def _work(self) -> None:
-        while True:
-            number, request = self._waiting.get()
-            answer = self._answer(request)
-            try:
-                self._send_answer(number, request, answer)
-            except OSError:
-                with suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)
-                return
+        with Cancellation() as cancellation:
+            self._running.append(cancellation)
+            while True:
+                number, request = self._waiting.get()
+                answer = self._answer(request)
+                try:
+                    self._send_answer(number, request, answer)
+                except OSError:
+                    with suppress(OSError):
+                        self._sock.shutdown(socket.SHUT_RDWR)
+                    return
 
     def _send_answer(
         self, number: object, request: tuple[object, ...], answer: tuple[object, ...]
