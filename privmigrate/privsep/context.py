@@ -187,7 +187,7 @@ class PrivContext:
         channel = self._restart(channel, entrypoint.name)
         return channel.call(entrypoint, args, kwargs, timeout)
 
-    async def call_async(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_async(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await an entrypoint of this context; cancelling the task cancels the call."""
         if not isinstance(function, Entrypoint) or not self.is_entrypoint(function):
             raise TypeError(f"{function!r} is no entrypoint of {self!r}")

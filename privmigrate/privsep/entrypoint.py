@@ -39,7 +39,7 @@ class Entrypoint(Generic[P, R]):
         self.timeout = timeout
         self._context = context
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in the daemon; in the daemon itself, and outside client mode, run here."""
         context = self._context
         if context.client_mode:
@@ -49,7 +49,7 @@ class Entrypoint(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<entrypoint {self.name} of {self._context!r}>"
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in this process, with this process's privilege."""
         return self.function(*args, **kwargs)
 
@@ -78,11 +78,11 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         super().__init__(context, command, timeout)
         self._command = command
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Output":
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
         """Run in the daemon; raise ProcessExecutionError unless the command exits with 0."""
         return self._apply(_default_policy(), args, kwargs)
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> "Output":
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
         """Run in this process, with this process's privilege."""
         return self._command(*args, **kwargs)
 

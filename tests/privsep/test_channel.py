@@ -214,7 +214,7 @@ def test_trap_queued_requests_whose_caller_gave_up_never_run(
 ) -> None:
     out = tmp_path / "out"
     pid = calls.getpid()
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     for _ in range(3):
         with pytest.raises(PrivsepTimeout):
             with_timeout(calls.append, 0.05)(str(out), "x")
@@ -226,7 +226,7 @@ def test_trap_queued_requests_whose_caller_gave_up_never_run(
 def test_trap_the_timeout_covers_sending_too(small: PrivContext) -> None:
     """With a daemon that does not read, one large request delays neither itself nor others."""
     pid = calls.getpid()
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     start = time.monotonic()
     try:
         with ThreadPoolExecutor(4) as pool:
@@ -239,6 +239,17 @@ def test_trap_the_timeout_covers_sending_too(small: PrivContext) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert calls.getpid() == pid
+
+
+def halt(pid: int) -> None:
+    """Stop a process, and wait until all of its threads have stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    wait_until(lambda: all(_state(task) == "T" for task in tasks.iterdir()))
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def with_timeout(entrypoint: object, seconds: float) -> Callable[..., object]:
@@ -387,7 +398,7 @@ def test_death_with_the_request_unread_is_retried(
     """What certainly did not start runs once, in the next daemon."""
     pid = calls.getpid()
     out = tmp_path / "out"
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(calls.append, str(out), "x" * size)
         threading.Event().wait(0.1)

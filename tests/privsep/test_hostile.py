@@ -198,7 +198,7 @@ def test_attach_takes_only_what_our_client_makes(greeted: Raw, kind: str) -> Non
     made = {
         "file": lambda: os.open(os.devnull, os.O_RDWR),
         "pipe": lambda: os.pipe()[0],
-        "stream": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)[0].detach(),
+        "stream": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).detach(),
         "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach(),
         "listener": _listener,
         "unconnected": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).detach(),

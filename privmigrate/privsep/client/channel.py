@@ -64,6 +64,9 @@ class Connection:
         self._decoder = Decoder()
         self._timeout: float | None = None
 
+    def __del__(self) -> None:
+        self.sock.close()
+
     def call(self, message: Message, deadline: float | None, listener: Listener) -> Message:
         """Send a CALL and wait for its answer.
 
@@ -161,6 +164,9 @@ class Channel:
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopConnection]
         self._loops = weakref.WeakKeyDictionary()
         _CHANNELS.add(self)
+
+    def __del__(self) -> None:
+        self._control.close()
 
     def call(
         self,
