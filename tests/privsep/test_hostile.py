@@ -153,7 +153,8 @@ def test_what_has_no_row_ends_its_connection(raw: Raw, kind: int, state: State) 
         sock = raw.control if state is State.CONTROL else raw.attach()
     sock.send(packed(EXAMPLES[kind]))
     if kind == PARTS:
-        sock.send(b"x")
+        with suppress(BrokenPipeError):
+            sock.send(b"x")
     assert hangs_up(sock)
     if state is State.SERVING:
         assert raw.still_serves()

@@ -27,9 +27,9 @@ from privmigrate.privsep.messages import (
     decode,
     decode_parts,
     encode_parts,
-    explain_unsendable,
     read_lengths,
 )
+from privmigrate.privsep.sendable import explain_unsendable
 
 TEXT = st.text(st.characters(codec=None), max_size=30).map(
     lambda text: text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")

@@ -12,10 +12,10 @@ from privmigrate.privsep.messages import (
     ERROR,
     RESULT,
     Message,
-    explain_unsendable,
     is_bulky,
 )
 from privmigrate.privsep.running import Cancellation
+from privmigrate.privsep.sendable import explain_unsendable
 
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server

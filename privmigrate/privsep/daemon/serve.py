@@ -32,6 +32,7 @@ from typing import Final
 
 from privmigrate.privsep.daemon.answer_call import Call, Turn
 from privmigrate.privsep.daemon.connection import Connection, State
+from privmigrate.privsep.daemon.forks import Forks
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler, Record
 from privmigrate.privsep.daemon.requests import ROWS
@@ -103,6 +104,7 @@ class Server:
         self._requests = select.epoll()
         self._events = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._forks = Forks(handler, self._list_descriptors)
         handler.deliver = self._deliver
 
     # -- the main thread
@@ -199,6 +201,10 @@ class Server:
         for _ in range(wanted):
             start_new_thread(self._work, ())
 
+    def _list_descriptors(self) -> tuple[int, ...]:
+        pollers = (self._requests.fileno(), self._events.fileno(), self._wake)
+        return (self._control.fd, *pollers, *self._connections)
+
     def _stop(self) -> None:
         self._stopping = True
         for connection in tuple(self._connections.values()):
@@ -282,6 +288,7 @@ class Server:
 
     def answer(self, connection: Connection, message: Message, *, bulky: bool = False) -> None:
         """Send an answer, after the log records that have waited for one."""
+        self._forks.end_child()
         if self._handler.waiting or self._handler.dropped:
             for record in self._handler.take():
                 connection.send((LOG, 0, record))

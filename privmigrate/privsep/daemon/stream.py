@@ -13,10 +13,12 @@ from typing import Final
 
 from privmigrate.privsep.comm import Deserializer, Message, Serializer
 from privmigrate.privsep.daemon.answer_call import describe_error
+from privmigrate.privsep.daemon.forks import Forks
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler, Record
-from privmigrate.privsep.messages import ProtocolError, explain_unsendable
+from privmigrate.privsep.messages import ProtocolError
 from privmigrate.privsep.running import Cancellation
+from privmigrate.privsep.sendable import explain_unsendable
 
 WAITING: Final = 10_000
 """Requests that wait for a worker. A client has one for each of its threads."""
@@ -39,6 +41,7 @@ class StreamServer:
         self._waiting: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         for record in handler.take():
             self._deliver(record)
+        self._forks = Forks(handler, lambda: (sock.fileno(),))
         handler.deliver = self._deliver
 
     def run(self) -> None:
@@ -62,6 +65,7 @@ class StreamServer:
             while True:
                 number, request = self._waiting.get()
                 answer = self._answer(request)
+                self._forks.end_child()
                 try:
                     self._send_answer(number, request, answer)
                 except OSError:
