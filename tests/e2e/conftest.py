@@ -109,6 +109,7 @@ def service() -> Iterator[Service]:
         config = write_rootwrap(stage)
         needs = ("--capabilities", HERE / "capabilities.toml")
         table = stage.convert(config, *needs)
+        shutil.copy(HERE / "loaded.py", stage.site_packages / "privileged")
         stage.convert(config, *needs, "--runtime", "oslo", "--package", "privileged_oslo")
         ours = r"(--config-file /etc/sample/[a-z]+\.conf )?--privsep_context privileged\.[a-z_]+"
         rules = staging.helper_rules(USER, stage.helper, ours)
@@ -127,9 +128,9 @@ def driver(request: pytest.FixtureRequest, service: Service) -> Iterator[Driver]
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def ours(service: Service) -> Iterator[Driver]:
-    """The service under our runtime, started by sudo."""
+    """A service of its own under our runtime, with daemons started by sudo."""
     running = service.driver("sudo", "privileged")
     yield running
     running.close()
