@@ -75,7 +75,8 @@ class Needs:
 
 def modules_of(labels: Iterable[str]) -> dict[str, str]:
     """A module name for each file: ``rootwrap.d/os-brick.filters`` becomes ``os_brick``."""
-    taken = {COMMON}
+    # a module and a context of one name would be one attribute of the package
+    taken = {COMMON, *(f"{name}_context" for name in PURPOSES)}
     names: dict[str, str] = {}
     for label in sorted(set(labels)):
         stem = label.rpartition("/")[2].removesuffix(".filters")

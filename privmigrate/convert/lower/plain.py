@@ -12,6 +12,7 @@ from privmigrate.convert.lower.base import (
     no_name,
     start,
     wide,
+    without_words,
 )
 from privmigrate.convert.operation import Hole, Source, Width
 from privmigrate.convert.patterns import matches
@@ -47,7 +48,7 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
         return dead(rule, source, no_name(patterns, op.command))
     words = read_patterns(op.command, patterns[1:], rule.comments)
     if words.never is not None:
-        return dead(rule, source, words.never)
+        return without_words(rule, source, words.never)
     return replace(
         op,
         called_as=called,
