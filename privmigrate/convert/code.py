@@ -10,7 +10,7 @@ from keyword import iskeyword
 from typing import Final
 
 from privmigrate.convert.annotate import TYPES, Imports, annotation, prefixed, typed
-from privmigrate.convert.layout import Expression, Group, Text, docstring, lay_out
+from privmigrate.convert.layout import Expression, Group, Text, Union, docstring, lay_out
 from privmigrate.convert.operation import (
     Cat,
     Hole,
@@ -197,16 +197,16 @@ def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expressi
     if op.stdin:
         yield f"stdin: {imports.use(TYPES, 'Stdin')} | None = None"
     if op.prefixes:
-        yield f"under: {_prefix_type(op.prefixes, package, imports)} | None = None"
+        yield Union("under: ", (*_prefix_types(op.prefixes, package, imports), "None"), " = None")
 
 
-def _prefix_type(names: Sequence[str], package: Package, imports: Imports) -> str:
+def _prefix_types(names: Sequence[str], package: Package, imports: Imports) -> Sequence[str]:
     for name in names:
         if package.prefixes[name].namespace:
             imports.use(TYPES, name)
         else:
             imports.use(f"{package.name}.{COMMON}", name)
-    return " | ".join(names)
+    return names
 
 
 def _call(op: Op, package: Package, imports: Imports) -> Expression:

@@ -28,7 +28,7 @@ _STAGING: Final = ".privmigrate-"
 
 @dataclass(frozen=True, slots=True)
 class LockedFile:
-    """One file as we left it: the hash of its bytes, and what is in it."""
+    """One file as we left it: what is in it, and its hash if nothing in it is a person's."""
 
     digest: str
     records: tuple[Record, ...]

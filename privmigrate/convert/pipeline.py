@@ -227,11 +227,18 @@ def _texts(
             records = ()
         merged = merge(module, doc, units, records, disk=apart, choices=options.choices, used=used)
         texts[file] = assemble(merged.module, options.package)
-        locked[file] = LockedFile(digest(texts[file]), merged.records)
+        # only a file that holds nothing of a person's may be written anew without a look at it
+        plain = apart is None or texts[file] == _plain_text(module, doc, units, options)
+        locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
         kept |= merged.names
     texts[NAME] = print_lock(Lock(options.package, locked))
     return texts, notes
+
+
+def _plain_text(module: str, doc: str, units: Sequence[Wanted], options: Options) -> str:
+    merged = merge(module, doc, units, (), disk=None, choices=options.choices)
+    return assemble(merged.module, options.package)
 
 
 def _is_plain(

@@ -13,6 +13,7 @@ from typing import Final
 import libcst as cst
 
 from privmigrate.convert.code import MARK
+from privmigrate.convert.layout import WIDTH
 from privmigrate.convert.text import natural
 from privmigrate.errors import InputError
 
@@ -117,9 +118,17 @@ def _import_sections(imports: Iterable[Import], package: str) -> list[str]:
             rank = -1
         sections.setdefault(rank, []).append(each)
     return [
-        "\n".join(str(each) for each in sorted(sections[rank], key=_import_key))
+        "\n".join(_wrapped(each) for each in sorted(sections[rank], key=_import_key))
         for rank in sorted(sections)
     ]
+
+
+def _wrapped(each: Import) -> str:
+    line = str(each)
+    if len(line) <= WIDTH or not each.name:
+        return line
+    start, _, name = line.partition(" import ")
+    return f"{start} import (\n    {name},\n)"
 
 
 def _import_key(each: Import) -> tuple[object, ...]:
