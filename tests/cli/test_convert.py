@@ -66,7 +66,7 @@ def test_a_folder_becomes_a_package_in_the_current_folder(shell: Shell) -> None:
         "filter                 entrypoint   width  context  capabilities\n"
         "volume.filters:2 ping  volume.ping  exact  network  CAP_NET_RAW\n"
         "\n"
-        "1 rules, 1 entrypoints: 1 exact, 0 narrowed, 0 wide\n"
+        "1 rule, 1 entrypoint: 1 exact, 0 narrowed, 0 wide\n"
     )
 
 
