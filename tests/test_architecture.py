@@ -71,7 +71,11 @@ WRITE_CALLS: Final = (
     "os.replace", "os.rename", "shutil.*", "*.write_text", "*.write_bytes", "*.mkdir", "os.mkdir",
     "os.makedirs", "*.unlink", "*.rmdir", "*.touch", "tempfile.*",
 )  # fmt: skip
-WRITERS: Final = ("convert/lock.py", "privsep/natives/*.py", "privsep/client/launch.py")
+# Tracing is switched by making folders in tracefs; the table is what was learned.
+WRITERS: Final = (
+    *("convert/lock.py", "privsep/natives/*.py", "privsep/client/launch.py"),
+    *("learn/tracefs.py", "learn/table.py"),
+)
 
 # Who turns a pattern that is not our own into a matcher.
 PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/matcher.py")

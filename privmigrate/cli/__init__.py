@@ -24,6 +24,7 @@ _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 COMMANDS: "Final" = (
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
+    ("learn", "run commands under watch, and find out what they need"),
 )
 
 _HELP: "Final" = """\
