@@ -111,8 +111,9 @@ SCENARIOS: Final = (
     Scenario("chrt -f 10 chrt -p 0"),
     Scenario("prlimit --nofile=64:64 true"),
     Scenario("setpriv --reuid 3000 --regid 3000 --clear-groups id"),
-    Scenario("fuser -s @/f", f"{_FILE}; setpriv --reuid 3000 tail -f @/f >/dev/null & sleep 0.1",
-             clean_up="pkill -KILL -f 'tail -f @/f'"),
+    Scenario("fuser -s @/f",
+             f"{_FILE}; setpriv --reuid 3000 tail -f @/f & echo $! >@/pid; sleep 0.1",
+             clean_up="kill -KILL $(cat @/pid)"),
     Scenario("mount -t tmpfs none @/m", "mkdir @/m", "findmnt -no FSTYPE @/m", "umount @/m"),
     Scenario("umount @/m", "mkdir @/m; mount -t tmpfs none @/m", "findmnt @/m; echo $?",
              "umount @/m"),
@@ -134,7 +135,7 @@ SCENARIOS: Final = (
     Scenario("blockdev --getsize64 #", _LOOP, "", _OFF),
     Scenario("blockdev --setro #", _LOOP, "blockdev --getro #", f"blockdev --setrw #; {_OFF}"),
     Scenario("blockdev --flushbufs #", _LOOP, "", _OFF),
-    Scenario("dd if=/dev/zero of=# bs=4096 count=1 conv=notrunc status=none", _EXT4, _HASH, _OFF),
+    Scenario("dd if=/bin/true of=# bs=512 count=1 conv=notrunc status=none", _LOOP, _HASH, _OFF),
     Scenario("blkid -p -s TYPE -o value #", _EXT4, "", _OFF),
     Scenario("wipefs -aq #", _EXT4, "blkid -p #; echo $?", _OFF),
     Scenario("parted -s # mklabel gpt", _LOOP, "blkid -p -s PTTYPE -o value #", _OFF),
@@ -147,10 +148,11 @@ SCENARIOS: Final = (
     Scenario("swapon #", f"{_LOOP}; mkswap -q #", "swapon --noheadings --show=NAME",
              f"swapoff #; {_OFF}"),
     Scenario("ip -o link show lo"),
-    Scenario("ip link add v0 type veth peer name v1", "", "ip -o link | grep -c v[01]@", _NO_VETH),
+    Scenario("ip link add v0 type veth peer name v1", "", "ls -d /sys/class/net/v0", _NO_VETH),
     Scenario("ip link set v0 mtu 1400", _VETH, "cat /sys/class/net/v0/mtu", _NO_VETH),
     Scenario("ip link add b0 type bridge", "", "ls -d /sys/class/net/b0", "ip link del b0"),
-    Scenario("ip addr add 10.2.0.1/24 dev v0", _VETH, "ip -o -4 addr show v0", _NO_VETH),
+    Scenario("ip addr add 10.2.0.1/24 dev v0", _VETH,
+             "ip -o -4 addr show v0 | cut -d' ' -f2-", _NO_VETH),
     Scenario("ip route add 10.9.0.0/16 via 10.1.0.2", _ADDR, "ip route show 10.9.0.0/16",
              _NO_VETH),
     Scenario("ip rule add fwmark 7 table 100", "", "ip rule", "ip rule del fwmark 7"),
@@ -161,14 +163,16 @@ SCENARIOS: Final = (
     Scenario("ip netns del pm-ns", "ip netns add pm-ns", "ls /run/netns | grep pm-ns; echo $?",
              "ip netns del pm-ns"),
     Scenario("ip netns exec pm-ns ip -o link", "ip netns add pm-ns", "", "ip netns del pm-ns"),
-    Scenario("bridge fdb add 02:00:00:00:00:02 dev v0 self static", _VETH,
-             "bridge fdb show dev v0 | grep 02:00:00:00:00:02", _NO_VETH),
+    Scenario("bridge fdb add 02:00:00:00:00:02 dev v0 master static",
+             f"{_VETH}; ip link add b0 type bridge; ip link set v0 master b0",
+             "bridge fdb show dev v0 | grep 02:00:00:00:00:02", f"{_NO_VETH}; ip link del b0"),
     Scenario("brctl addbr b0", "", "ls -d /sys/class/net/b0", "ip link del b0"),
     Scenario("tc qdisc add dev v0 root tbf rate 1mbit burst 32k latency 50ms", _VETH,
-             "tc qdisc show dev v0", _NO_VETH),
+             "tc qdisc show dev v0 | sed 's/tbf [0-9a-f]*:/tbf/'", _NO_VETH),
     Scenario("iptables-nft -A INPUT -p tcp -j ACCEPT", "iptables-nft -F",
              "iptables-nft -S INPUT", "iptables-nft -F"),
-    Scenario("iptables-legacy -A INPUT -p tcp -j ACCEPT", "iptables-legacy -F",
+    Scenario("iptables-legacy -A INPUT -p tcp -j ACCEPT",
+             "iptables-legacy -F; rm -f /run/xtables.lock",
              "iptables-legacy -S INPUT", "iptables-legacy -F"),
     Scenario("nft add table inet pm", "", "nft list tables", "nft delete table inet pm"),
     Scenario("ipset create pm hash:ip", "", "ipset list -n", "ipset destroy pm"),
@@ -295,8 +299,8 @@ def main() -> int:
         again = (*words, sys.executable, "-m", "tools.learn_commands", *sys.argv[1:])
         return subprocess.run(again, env={**os.environ, INSIDE: "1"}, check=False).returncode
     as_csv = "--csv" in sys.argv
-    words = [word for word in sys.argv[1:] if word != "--csv"]
-    chosen = [s for s in SCENARIOS if not words or any(word in s.line for word in words)]
+    wanted = [word for word in sys.argv[1:] if word != "--csv"]
+    chosen = [s for s in SCENARIOS if not wanted or any(word in s.line for word in wanted)]
     started = time.monotonic()
     counts = dict.fromkeys(("verified", "not verified", "fails here", "not installed"), 0)
     runs = 0

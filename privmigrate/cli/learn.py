@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import pwd
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -187,14 +186,15 @@ def _tasks(arguments: argparse.Namespace) -> "tuple[list[Task], list[str]]":
 
 
 def _find(name: str) -> str:
-    from privmigrate.privsep.execute import PATH
+    from privmigrate.privsep.execute import PATH, Executable, ExecutableNotFound
 
     if "/" in name and not name.startswith("/"):
         raise InputError(f"{name}: error: give an absolute path, or a name alone")
-    found = shutil.which(name, path=PATH)
-    if found is None:
-        raise InputError(f"{name}: error: there is no such executable (looked in {PATH})")
-    return found
+    try:
+        return Executable(name, dirs=tuple(PATH.split(":"))).resolve()
+    except ExecutableNotFound:
+        where = "" if "/" in name else f" (looked in {PATH})"
+        raise InputError(f"{name}: error: there is no such executable{where}") from None
 
 
 def _tasks_of_log(arguments: argparse.Namespace) -> "tuple[list[Task], list[str]]":

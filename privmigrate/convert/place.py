@@ -7,7 +7,7 @@ that keeps everything and says so by its name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -82,7 +82,7 @@ class Needs:
     """What commands and entrypoints need: the person's own table, and what was learned here."""
 
     sets: Mapping[str, CapabilitySet]
-    learned: Mapping[str, tuple[knowledge.Row, ...]] = knowledge.NOTHING_LEARNED
+    learned: Mapping[str, tuple[knowledge.Row, ...]] = field(default_factory=dict)
 
     def of(self, op: Op) -> CapabilitySet | None:
         """The entrypoint's own row counts before its command's."""

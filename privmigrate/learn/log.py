@@ -108,6 +108,9 @@ def plan_tasks(uses: Iterable[Use], *, with_known: bool) -> tuple[list[Task], li
         elif evidence is not None and evidence.verified and not with_known:
             notes.append(f"{line(use.argv)}: known already (--all learns it anew)")
         else:
-            argv = (use.argv[0], *use.command.argv[1:])
+            # of `env A=1 dnsmasq` the command is dnsmasq
+            name = use.command.executable.rpartition("/")[2]
+            first = use.argv[0] if use.argv[0].endswith(f"/{name}") else name
+            argv = (first, *use.command.argv[1:])
             tasks.append(Task(argv, use.command.executable, use.command.environment))
     return list(dict.fromkeys(tasks)), notes

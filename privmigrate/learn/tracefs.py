@@ -20,7 +20,7 @@ MOUNT_POINTS: Final = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 # For each CPU. A check with its stack takes some 250 bytes.
 BUFFER_KILOBYTES: Final = 8192
 
-_OURS: Final = re.compile(r"privmigrate_(\d+)_(\d+)")
+_OURS: Final = re.compile(r"privmigrate_(\d+)_(\d+)_[0-9a-f]{8}")
 _INSTANCES: Final = "instances"
 _CHUNK: Final = 1 << 20
 
@@ -30,8 +30,9 @@ class CannotTrace(PrivmigrateError):  # noqa: N818 - names the outcome
 
 
 def own_name() -> str:
-    """A name for things of this process in tracefs, of which a later one can tell the owner."""
-    return f"privmigrate_{os.getpid()}_{read_start_time(os.getpid())}"
+    """A new name for things of this process in tracefs, of which others can tell the owner."""
+    pid = os.getpid()
+    return f"privmigrate_{pid}_{read_start_time(pid)}_{os.urandom(4).hex()}"
 
 
 def is_abandoned(name: str) -> bool:
@@ -88,8 +89,14 @@ class Tracefs:
         """Remove the instances of processes of ours that were killed; say which."""
         removed = []
         for name in filter(is_abandoned, self.instances()):
-            with suppress(FileNotFoundError):  # another process like us was faster
+            try:
                 self.remove(name)
+            except OSError as error:
+                # Another process like us was faster, or its maker lives after all, in another
+                # PID namespace: its marker is open.
+                if error.errno not in {errno.ENOENT, errno.EBUSY}:
+                    raise
+            else:
                 removed.append(name)
         return tuple(removed)
 

@@ -89,8 +89,16 @@ def _run(request: Request) -> Answer:
     return {"code": -1 if code is None else code}
 
 
+def _reap() -> None:
+    """Reap what was killed meanwhile: not every container has an init that would."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def _say(answer: Answer) -> None:
-    os.write(1, json.dumps(answer).encode() + b"\n")
+    with suppress(BrokenPipeError):  # nobody wants to know any more
+        os.write(1, json.dumps(answer).encode() + b"\n")
 
 
 def main() -> int:
@@ -105,10 +113,13 @@ def main() -> int:
         return 1
     if request.marker >= 0:
         os.write(request.marker, request.token.encode())
+        # an open marker says that its instance is in use
+        os.close(request.marker)
     _say({})
     if inlet.readline():
         _say(_run(request))
         inlet.read()
+        _reap()
     return 0
 
 
