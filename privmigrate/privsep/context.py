@@ -7,7 +7,6 @@ daemon's half by whoever becomes the daemon: neither imports the other.
 
 import enum
 import logging
-import shlex
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
@@ -284,6 +283,8 @@ class PrivContext:
             raise AssertionError("helper_command requires priv_context pypath for context object")
         own = settings.read(self)
         if own.helper_command:
+            import shlex
+
             words = shlex.split(own.helper_command)
         else:
             words = [*_RootHelper.words, settings.HELPER]
