@@ -139,7 +139,7 @@ class PrivContext:
             made = cast("Entrypoint[..., object]", CommandEntrypoint(self, func, timeout))
         else:
             made = Entrypoint(self, func, timeout)
-        # INV-1: what was decorated before the table was sealed is all that a client can call
+        # INV-10: what was decorated before the table was sealed is all that a client can call
         if not self._sealed:
             self._entrypoints[made.name] = made
         return made
