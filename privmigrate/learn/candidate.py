@@ -16,8 +16,7 @@ class Observed:
         unaudited: granted, but only ever in checks that leave no audit record. Many of these
             decide nothing, some do: they are tried when the others are not enough.
         refused: asked for in vain.
-        events: how many checks were seen, those of no account included. None at all means that
-            nothing was watched, not that nothing was asked for: every exec has some.
+        events: how many checks were seen, those of no account included.
         lost: how many more there were.
     """
 

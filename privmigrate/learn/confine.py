@@ -22,7 +22,7 @@ from privmigrate.learn.candidate import Observed
 from privmigrate.learn.tracefs import CannotTrace
 from privmigrate.learn.trial import Answer, Request
 from privmigrate.learn.watch import Watch
-from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.linux.capabilities import Capability, CapabilitySet
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
 
@@ -149,10 +149,10 @@ def run_shell(
 
 
 def prove(watch: Watch) -> None:
-    """Watch a process that certainly asks the kernel; raise CannotTrace if nothing is seen."""
-    command = Command((sys.executable, "-I", "-S", "-c", ""), {})
+    """Watch a process that certainly uses a capability; raise CannotTrace if that is not seen."""
+    command = Command((sys.executable, "-I", "-S", "-c", "import os; os.chroot('/')"), {})
     with running(command, None, watch, _PROOF_SECONDS) as run:
-        if run.observed is None or not run.observed.events:
+        if run.observed is None or Capability.CAP_SYS_CHROOT not in run.observed.granted:
             raise CannotTrace(f"{watch.source.name}: shows nothing of a process that is there")
 
 

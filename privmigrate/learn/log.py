@@ -11,12 +11,14 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.learn.report import line
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Command
-from privmigrate.rootwrap.policy import Policy
+
+if TYPE_CHECKING:  # one command to learn needs no filters
+    from privmigrate.rootwrap.policy import Policy
 
 _EXECUTING: Final = re.compile(r"Executing (\[.*\]) \(filter match = ")
 _CALL: Final = re.compile(r"(?:^|[\s=/])[\w.-]*rootwrap\s+(?:/[^\s]*\.conf)\s+(\S.*)$")
@@ -66,7 +68,7 @@ def _words(value: object) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def read_uses(lines: Iterable[str], policy: Policy, environ: Mapping[str, str]) -> list[Use]:
+def read_uses(lines: Iterable[str], policy: "Policy", environ: Mapping[str, str]) -> list[Use]:
     """The distinct command lines, in the order of their first occurrence.
 
     Those that differ in numbers and UUIDs alone are one: the first stands for all.
@@ -82,7 +84,7 @@ def read_uses(lines: Iterable[str], policy: Policy, environ: Mapping[str, str]) 
     return [_use(argv, times[shape], policy, environ) for shape, argv in first.items()]
 
 
-def _use(argv: tuple[str, ...], times: int, policy: Policy, environ: Mapping[str, str]) -> Use:
+def _use(argv: tuple[str, ...], times: int, policy: "Policy", environ: Mapping[str, str]) -> Use:
     decision = policy.decide(argv, environ=environ)
     if not isinstance(decision, Allowed):
         # rootwrap logs the path that it found, where the service gave the name

@@ -1,8 +1,8 @@
 """Watches one process and its descendants, by the best source that this kernel has.
 
-Before it is believed, a source has to show something: every exec maps memory, and the kernel
-asks about that. Where it shows nothing (no permission that says so, another kernel's format), a
-command that seems to need nothing would be the most dangerous answer.
+Before it is believed, a source has to show what a process certainly asked for. Where it shows
+nothing (another kernel's format, a function that the compiler inlined), a command that seems to
+need nothing would be the most dangerous answer.
 """
 
 import os

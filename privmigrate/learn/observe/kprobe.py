@@ -2,7 +2,8 @@
 
 The probe is the whole machine's (instances only choose what they record), so it bears our name and
 is removed by it. Of the function's return there is a second probe; a process is asked one question
-at a time, so its next return is the answer.
+at a time, so its next return is the answer. Memory accounting may not be seen at all: the compiler
+puts a copy of the function there.
 """
 
 import re
