@@ -25,7 +25,7 @@ from privmigrate.learn.confine import Command, prove
 from privmigrate.learn.experiment import Experiment, Learned, Plan
 from privmigrate.learn.report import is_learned
 from privmigrate.learn.watch import Watch, watching
-from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.linux.capabilities import Capability, CapabilitySet
 from privmigrate.privsep.execute import PATH
 from privmigrate.privsep.knowledge import lookup
 
@@ -138,8 +138,16 @@ SCENARIOS: Final = (
     Scenario("dd if=/bin/true of=# bs=512 count=1 conv=notrunc status=none", _LOOP, _HASH, _OFF),
     Scenario("blkid -p -s TYPE -o value #", _EXT4, "", _OFF),
     Scenario("wipefs -aq #", _EXT4, "blkid -p #; echo $?", _OFF),
+    Scenario("wipefs #", "truncate -s 64M @/img; mkswap -q -U clear @/img; losetup # @/img", "",
+             _OFF),
     Scenario("parted -s # mklabel gpt", _LOOP, "blkid -p -s PTTYPE -o value #", _OFF),
     Scenario("sgdisk -Z #", f"{_LOOP}; parted -s # mklabel gpt", "blkid -p #; echo $?", _OFF),
+    Scenario("fdisk -l #", f"{_LOOP}; parted -s # mklabel gpt", "", _OFF),
+    Scenario("sfdisk -q #", _LOOP, "blkid -p -s PTTYPE -o value #", _OFF,
+             stdin="label: dos\n,,L\n"),
+    Scenario("sfdisk -d #", f"{_LOOP}; parted -s # mklabel msdos", "", _OFF),
+    Scenario("kpartx -l #", f"{_LOOP}; parted -s # mklabel gpt mkpart a 1M 20M", "", _OFF),
+    Scenario("mkfs.ntfs -qQF #", _LOOP, "blkid -p -s TYPE -o value #", _OFF),
     Scenario("pvcreate -qq -y #", _LOOP, "blkid -p -s TYPE -o value #", _OFF),
     Scenario("cryptsetup isLuks #", _LOOP, "", _OFF),
     Scenario("fstrim @/m", f"{_EXT4}; mkdir @/m; mount # @/m", "", f"umount @/m; {_OFF}"),
@@ -159,6 +167,8 @@ SCENARIOS: Final = (
     Scenario("ip neigh replace 10.1.0.9 lladdr 02:00:00:00:00:09 dev v0", _ADDR,
              "ip neigh show 10.1.0.9", _NO_VETH),
     Scenario("ip tuntap add t0 mode tap", "", "ls -d /sys/class/net/t0", "ip link del t0"),
+    Scenario("tunctl -b -t t0", "", "ls -d /sys/class/net/t0", "ip link del t0"),
+    Scenario("netstat -ln"),
     Scenario("ip netns add pm-ns", "", "ls /run/netns | grep pm-ns", "ip netns del pm-ns"),
     Scenario("ip netns del pm-ns", "ip netns add pm-ns", "ls /run/netns | grep pm-ns; echo $?",
              "ip netns del pm-ns"),
@@ -259,11 +269,17 @@ def describe(learned: Learned) -> str:
     if service is not None and service.status != "verified":
         theirs = service.status
     known = lookup(learned.argv)
+    # who may override modes may read
+    reads = CapabilitySet.of(Capability.CAP_DAC_READ_SEARCH)
     found = learned.root.capabilities | (service.capabilities if service else CapabilitySet())
     if known is None:
         compared = "not in the table"
-    elif found <= known.capabilities:
-        compared = "as in the table" if found == known.capabilities else "less than the table"
+    elif found == known.capabilities:
+        compared = "as in the table"
+    elif found <= known.capabilities or (
+        Capability.CAP_DAC_OVERRIDE in known.capabilities and found - reads <= known.capabilities
+    ):
+        compared = "less than the table"
     else:
         compared = f"BEYOND THE TABLE: {short(found - known.capabilities)}"
     return f"{short(learned.root.capabilities)} | {theirs} | {compared}"

@@ -153,6 +153,7 @@ def _check_root(arguments: argparse.Namespace) -> None:
         Capability.CAP_SETPCAP,
         Capability.CAP_SYS_ADMIN,
         Capability.CAP_KILL,
+        Capability.CAP_SYS_CHROOT,
     )
     if missing := needed - read_sets().permitted:
         raise InputError(f"learn needs {missing}, which this root does not hold (a container?)")

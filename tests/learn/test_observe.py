@@ -1,4 +1,4 @@
-"""What the kernel prints, read back; the lines are the kernel's own, of Linux 6.18 and 6.1."""
+"""What the kernel prints, read back: lines in the form of Linux 6.18, and of 6.1 for kprobes."""
 
 import pytest
 
@@ -108,19 +108,23 @@ def test_lines_that_are_not_the_kernels_are_passed_over(text: str) -> None:
 
 
 KPROBE = """\
-           chown-812     [001] ...1.   107.164010: cap_asked: (cap_capable+0x0/0xa0) cap=21 opts=2
-           chown-812     [001] ...1.   107.164030: <stack trace>
+           chown-87      [000] .....     3.790052: cap_asked: (cap_capable+0x0/0x80) cap=0 opts=0
+           chown-87      [000] .....     3.790055: <stack trace>
  => cap_capable
- => security_vm_enough_memory_mm
-           chown-812     [001] ...1.   107.164036: cap_answered: (cap_vm_enough_memory+0x3b/0x60 \
-<- cap_capable) ret=0
-           chown-812     [001] ...1.   107.165010: cap_asked: (cap_capable+0x0/0xa0) cap=0 opts=0
-           other-813     [000] ...1.   107.165012: cap_asked: (cap_capable+0x0/0xa0) cap=12 opts=2
-           other-813     [000] ...1.   107.165013: cap_answered: (security_capable+0x3b/0x60 \
+ => security_capable
+ => setattr_prepare
+           other-88      [001] .....     3.790060: cap_asked: (cap_capable+0x0/0x80) cap=12 opts=2
+           other-88      [001] .....     3.790070: cap_answered: (security_capable+0x40/0x60 \
 <- cap_capable) ret=-1
-           chown-812     [001] ...1.   107.165036: cap_answered: (security_capable+0x3b/0x60 \
+           chown-87      [000] .....     3.790607: cap_answered: (security_capable+0x40/0x60 \
 <- cap_capable) ret=0
-           chown-812     [001] ...1.   107.165036: cap_answered: (security_capable+0x3b/0x60 \
+           chown-87      [000] .....     3.790807: cap_asked: (cap_capable+0x0/0x80) cap=21 opts=2
+           chown-87      [000] .....     3.790808: <stack trace>
+ => cap_capable
+ => cap_vm_enough_memory
+           chown-87      [000] .....     3.790810: cap_answered: (security_capable+0x40/0x60 \
+<- cap_capable) ret=0
+           chown-87      [000] .....     3.790811: cap_answered: (security_capable+0x40/0x60 \
 <- cap_capable) ret=0
 """
 
@@ -128,9 +132,9 @@ KPROBE = """\
 def test_a_kprobes_questions_find_their_answers() -> None:
     checks = list(Kprobe().checks(parse_trace(KPROBE)))
     assert checks == [
-        Check(812, 21, granted=True, noise=True, audited=False),
-        Check(813, 12, granted=False, noise=False, audited=False),
-        Check(812, 0, granted=True, noise=False, audited=True),
+        Check(88, 12, granted=False, noise=False, audited=False),
+        Check(87, 0, granted=True, noise=False, audited=True),
+        Check(87, 21, granted=True, noise=True, audited=False),
     ]
 
 
