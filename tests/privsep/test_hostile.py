@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -49,7 +50,7 @@ class Raw:
 
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        own = settings.read(service.context)
+        own = replace(settings.read(service.context), thread_pool_size=4)
         self.pid = os.fork()
         if self.pid == 0:
             self.control.close()
@@ -256,11 +257,15 @@ def test_a_part_that_is_longer_than_was_said(greeted: Raw) -> None:
     assert greeted.still_serves()
 
 
-def test_a_message_that_stops_in_the_middle_costs_one_worker(greeted: Raw) -> None:
-    with greeted.attach() as sock:
+def test_messages_that_stop_in_the_middle_cost_one_worker_each(greeted: Raw) -> None:
+    """There are two workers at first, and up to four when these are busy."""
+    socks = [greeted.attach() for _ in range(3)]
+    for sock in socks:
         sock.send(packed((PARTS, (FRAGMENT * 2,))))
         sock.send(b"x" * FRAGMENT)
-        assert greeted.still_serves()
+    assert greeted.still_serves()
+    for sock in socks:
+        sock.close()
     assert greeted.still_serves()
 
 
