@@ -81,6 +81,7 @@ WRITERS: Final = (
     "privsep/client/launch.py",
     "shim/index.py",
     "shim/rootwrap_main.py",  # its own name
+    "shim/rootwrap_daemon_main.py",  # the folder of its socket
 )
 
 # Who turns a pattern that is not our own into a matcher.

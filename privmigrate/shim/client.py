@@ -509,6 +509,11 @@ class Log:
         else:
             print(text, file=sys.stderr)
 
+    def to_syslog_only(self, level: int, text: str) -> None:
+        """Log one message of a daemon, which has no standard error."""
+        if self.to_syslog:
+            self.write(level, text)
+
     def send(self, priority: int, text: str) -> None:
         """One datagram, as logging.handlers.SysLogHandler sends it; failing stops no command."""
         line = f"<{self.facility << 3 | priority}>{self.ident}: {text}\0"
@@ -768,16 +773,20 @@ def end_by(number: int) -> None:
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (number,))
 
 
+def describe(command: Command, environ: dict[bytes, bytes]) -> str:
+    """What wrapper.start_subprocess logs of a command."""
+    import pwd
+
+    who, user = log_name(environ), pwd.getpwuid(posix.getuid()).pw_name
+    return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
+
+
 def run(index: Index, log: Log, command: Command) -> int:
     """Run what was decided, in the way that its filter asks for."""
     judge(index, command)
     environ = posix.environ
     if index.syslog:
-        import pwd
-
-        who, user = log_name(environ), pwd.getpwuid(posix.getuid()).pw_name
-        text = f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
-        log.write(INFO, text)
+        log.write(INFO, describe(command, environ))
     keep_descriptors()
     begin = time.monotonic()
     try:

@@ -6,6 +6,8 @@ import configparser
 import os
 import random
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -202,3 +204,27 @@ def test_a_pattern_matches_by_its_code_as_by_its_text(pattern: str) -> None:
         for compiled in (True, False):
             built.compiled, built.patterns = compiled, {}
             assert built.matches_pattern(encode_pattern(pattern), word) is expected
+
+
+@pytest.mark.parametrize("change", ["none", "deleted", "renamed", "replaced"])
+@pytest.mark.parametrize("program", ["{path}", "sleeper", "{path}.new"])
+def test_the_program_of_a_process_is_found_as_under_oslo_rootwrap(
+    write_config: WriteConfig, trusted_dir: Path, change: str, program: str
+) -> None:
+    path = trusted_dir / "sleeper"
+    shutil.copy("/bin/sleep", path)
+    config = write_config(f"k: KillFilter, root, {program.format(path=path)}, -9")
+    oracle, index = Oracle(config), load(config)
+    with subprocess.Popen([path, "60"]) as process:
+        match change:
+            case "deleted":
+                path.unlink()
+            case "renamed":
+                path.rename(trusted_dir / "sleeper.new")
+            case "replaced":
+                path.unlink()
+                shutil.copy("/bin/true", path)
+        argv = ["kill", "-9", str(process.pid)]
+        theirs, found = oracle.decide(argv), ours(index, argv)
+        process.kill()
+    assert found == theirs
