@@ -87,7 +87,7 @@ WRITERS: Final = (
 # Who turns a pattern that is not our own into a matcher.
 PATTERN_COMPILERS: Final = (
     "argv/automaton.py",
-    "argv/regex.py",
+    "argv/matcher.py",
     # exactly as oslo.rootwrap does
     "shim/client.py",
     "shim/patterns.py",

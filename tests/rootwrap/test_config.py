@@ -145,6 +145,7 @@ VALUES = st.sampled_from(
     headers=st.integers(0, 1),
 )
 @example(lines=["filters_path=x", "[DEFAULT]", "filters_path=y"], headers=1)
+@example(lines=["syslog_log_level=info"], headers=1)
 @example(lines=["filters_path=x", "use_syslog=\u0130"], headers=1)
 def test_any_file_is_read_as_by_oslo_rootwrap(
     lines: list[str],

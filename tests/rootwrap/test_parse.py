@@ -54,9 +54,14 @@ def test_an_entry_keeps_its_text_and_the_place_of_every_value() -> None:
 
 
 def test_a_value_over_two_lines_says_where_it_ends() -> None:
-    (rule,) = rules_of("[Filters]\na: CommandFilter, l\n s, root\n")
-    assert rule.texts == ("l\ns", "root")
-    assert rule.values[0].span == Span("x.filters", 2, 19, 3)
+    (rule,) = rules_of("[Filters]\na: CommandFilter, l\n\n s, root\n")
+    assert rule.texts == ("l\n\ns", "root")
+    assert rule.values[0].span == Span("x.filters", 2, 19, 4)
+
+
+def test_what_is_indented_as_far_as_its_section_begins_an_entry() -> None:
+    rules = rules_of("[Filters]\n  a: CommandFilter, x, root\n  b: CommandFilter, y, root\n")
+    assert [rule.name for rule in rules] == ["a", "b"]
 
 
 def test_empty_values_have_a_place_too() -> None:

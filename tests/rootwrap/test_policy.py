@@ -29,7 +29,7 @@ from privmigrate.rootwrap.index import Index
 from privmigrate.rootwrap.parse import parse_filters
 from privmigrate.rootwrap.policy import MAX_NEAREST, PRIVSEP_HELPER, Policy
 from privmigrate.rootwrap.rule import Rule
-from tools.made_filters import World, make_world
+from tools.made_filters import HEADS, World, make_world
 
 
 def rules_of(*definitions: str) -> tuple[Rule, ...]:
@@ -157,6 +157,24 @@ def test_strict_mode_ends_where_exact_mode_ends() -> None:
     decision = policy.decide(("true", "\ud800"), Mode.STRICT)
     assert isinstance(decision, Failed)
     assert decision.error == "UnicodeEncodeError"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ("a: RegExpFilter, true, root, true, x{99999999999999999999}",),
+        (
+            "c: ChainingRegExpFilter, true, root, true",
+            "l: RegExpFilter, x, root, x{99999999999999999999}",
+        ),
+    ],
+)
+def test_strict_mode_ends_where_a_pattern_ends_exact_mode(before: tuple[str, ...]) -> None:
+    policy = policy_of(*before, "b: CommandFilter, true, root")
+    for mode in Mode:
+        decision = policy.decide(("true", "x"), mode)
+        assert isinstance(decision, Failed)
+        assert decision.error == "OverflowError"
 
 
 @pytest.mark.parametrize(
@@ -365,6 +383,28 @@ def test_a_pattern_too_deep_for_re_ends_both_for_every_word() -> None:
         oslo.RegExpFilter("ls", "root", pattern).match(["true"])
     assert isinstance(decision, Failed)
     assert (decision.error, decision.name) == ("RecursionError", "a")
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["RegExpFilter", "ChainingRegExpFilter"])
+def test_every_filter_that_matches_or_raises_is_a_candidate(name: str, head: str) -> None:
+    words = {word for words in HEADS.values() for word in words} | {"x", head}
+    (rule,) = rules_of(f"a: {name}, tool, root, {head}")
+    asked = oracle.build(rule)
+    index = Index([(rule, asked.exec_path)])
+    for word in words:
+        try:
+            says = asked.match([word])
+        except OverflowError:
+            says = True
+        assert not says or list(index.candidates((word,))) == [0], word
+
+
+def test_the_command_behind_variables_is_found_as_oslo_rootwrap_finds_it() -> None:
+    """It counts names: behind A twice, the command is the second assignment."""
+    policy = policy_of("e: EnvFilter, A=2, root, A=", "t: EnvFilter, true, root, A=")
+    assert isinstance(policy.decide(("A=1", "A=2", "true")), NotExecutable)
+    assert isinstance(policy.decide(("A=1", "true")), Allowed)
 
 
 def test_filters_for_other_commands_are_not_candidates() -> None:

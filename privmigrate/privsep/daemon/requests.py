@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.privsep.daemon.answer_call import answer_call
+from privmigrate.privsep.daemon.answer_call import Turn, answer_call
 from privmigrate.privsep.daemon.answer_control import answer_attach, answer_cancel, answer_hello
 from privmigrate.privsep.daemon.connection import Connection, State
 from privmigrate.privsep.messages import ATTACH, CALL, CANCEL, HELLO, Message
@@ -16,7 +16,7 @@ from privmigrate.privsep.messages import ATTACH, CALL, CANCEL, HELLO, Message
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
 
-Handler = Callable[["Server", Connection, Message, tuple[int, ...]], None]
+Handler = Callable[["Server", Connection, Message, Turn], None]
 
 
 @dataclass(frozen=True, slots=True)
