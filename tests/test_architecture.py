@@ -80,6 +80,7 @@ WRITERS: Final = (
     "privsep/natives/*.py",
     "privsep/client/launch.py",
     "shim/index.py",
+    "shim/install.py",
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket
 )

@@ -64,3 +64,14 @@ def _without_lines(code: CodeType) -> CodeType:
         for constant in code.co_consts
     )
     return code.replace(co_linetable=b"", co_consts=constants)
+
+
+def render_daemon(python: str, accepted: Sequence[str]) -> str:
+    """The text of SERVICE-rootwrap-daemon, which may take its time to start."""
+    return (
+        f"#!{python} -I\n"
+        "import sys\n\n"
+        "from privmigrate.shim.rootwrap_daemon_main import main\n\n"
+        f"sys.argv[1:1] = {list(accepted)!r}\n"
+        "sys.exit(main())\n"
+    )
