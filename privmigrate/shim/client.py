@@ -73,6 +73,14 @@ def index_path(config: str) -> str:
     return f"{INDEX_DIR}/{config.replace('%', '%25').replace('/', '%2F')}.index"
 
 
+def socket_path(config: str, *, everywhere: bool = False) -> str:
+    """Where the daemon of a configuration listens: one for each mount namespace, or systemd's."""
+    name = index_path(config).removesuffix(".index")
+    if everywhere:
+        return f"{name}.sock"
+    return f"{name}.{posix.stat('/proc/self/ns/mnt').st_ino}.sock"
+
+
 def sign(path: str, kind: str) -> str:
     """What has to be as when the index was made; of a folder on the way, who may change it (T)."""
     try:
@@ -773,6 +781,125 @@ def end_by(number: int) -> None:
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (number,))
 
 
+# -- asking the daemon ----------------------------------------------------------------------------
+
+EXEC_MAGIC = b"PM1"
+EXEC_FIXED = 4  # magic, umask, configuration, number of words; then the words, then the environment
+LONGEST_ANSWER = 1 << 16
+RESTART_SECONDS = 10
+
+
+class Unserved(Exception):  # noqa: N818 - an answer, not an error
+    """No daemon begins this command: the client runs it itself."""
+
+
+def ask_daemon(config: str, argv: "Sequence[str]", slow: "Sequence[str]") -> int:
+    """Have the daemon run it, pass on signals, give the status; raise Unserved before it began."""
+    import _socket
+
+    if config[:1] != "/":
+        raise Unserved("the path of the configuration depends on where one stands")
+    umask = posix.umask(0)
+    posix.umask(umask)
+    environ = (name + b"=" + value for name, value in posix.environ.items())
+    words = (encode(word) for word in argv)
+    fixed = (EXEC_MAGIC, f"{umask:o}".encode(), encode(config), str(len(argv)).encode())
+    data = b"\0".join((*fixed, *words, *environ))
+    sock = connect_daemon(config, slow)
+    try:
+        folder = posix.open(".", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, folder))
+        sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        begun = sock.recv(LONGEST_ANSWER)
+    except OSError as error:  # too long, a closed stream, a daemon that ended
+        raise Unserved(error.strerror) from None
+    if begun[:1] != b"B":
+        raise Unserved(decode(begun[1:]) or "the daemon ended before it began")
+    return follow(sock)
+
+
+def follow(sock: "_socket.socket") -> int:
+    """Wait for the end of a command that was begun, and never run it again."""
+    ending: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        ending.append(number)
+        try:
+            sock.send(b"K" + str(number).encode())
+        except OSError:
+            return  # it has ended, and the answer says how
+
+    for name in FORWARDED:
+        number = getattr(_signal, name)
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, forward)
+    try:
+        answer = sock.recv(LONGEST_ANSWER)
+    except OSError:
+        answer = b""
+    if ending:
+        end_by(ending[0])
+    if answer[:1] == b"F":
+        raise Quit(EXIT_FAILED, decode(answer[1:]))
+    if answer[:1] != b"E":
+        raise Quit(EXIT_FAILED, "the daemon ended while the command ran, which may be running on")
+    code = int(answer[1:])
+    return SIGNAL_BASE - code if code < 0 else code
+
+
+def connect_daemon(config: str, slow: "Sequence[str]") -> "_socket.socket":
+    """Connect to this mount namespace's daemon or to systemd's; where is none, start one."""
+    import _socket
+
+    for everywhere in (False, True):
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        try:
+            sock.connect(socket_path(config, everywhere=everywhere))
+        except OSError:
+            sock.close()
+        else:
+            return sock
+    start_daemon(config, slow)
+    raise Unserved("no daemon yet")
+
+
+def start_daemon(config: str, slow: "Sequence[str]") -> None:
+    """Start a daemon for the commands to come, unless one was started a moment ago."""
+    marker = socket_path(config) + ".start"
+    try:
+        if time.time() - posix.stat(marker).st_mtime < RESTART_SECONDS:
+            return
+    except OSError:
+        pass  # nobody has tried
+    try:
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        posix.close(posix.open(marker, flags, 0o600))
+        posix.utime(marker)
+    except OSError:
+        return  # then there can be no socket either
+    pid = posix.fork()
+    if pid:
+        posix.waitpid(pid, 0)
+        return
+    try:
+        posix.setsid()
+        if posix.fork():
+            posix._exit(0)
+        null = posix.open("/dev/null", posix.O_RDWR)
+        for standard in range(3):
+            posix.dup2(null, standard)
+        keep_descriptors()
+        posix.umask(0o022)
+        words = [*slow[:-1], "--serve", config]
+        environ = {name: value for name, value in posix.environ.items() if name in KEPT_VARIABLES}
+        posix.execve(words[0], words, environ)
+    finally:
+        posix._exit(EXIT_FAILED)
+
+
+KEPT_VARIABLES = (b"PATH", b"LANG", b"LC_ALL", b"LC_CTYPE", b"TZ")
+
+
 def describe(command: Command, environ: dict[bytes, bytes]) -> str:
     """What wrapper.start_subprocess logs of a command."""
     import pwd
@@ -781,9 +908,14 @@ def describe(command: Command, environ: dict[bytes, bytes]) -> str:
     return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
 
 
-def run(index: Index, log: Log, command: Command) -> int:
+def run(index: Index, log: Log, command: Command, call: "Call") -> int:
     """Run what was decided, in the way that its filter asks for."""
     judge(index, command)
+    if command.execution == "daemon":
+        try:
+            return ask_daemon(call.config, call.argv, call.slow)
+        except Unserved as why:
+            log.to_syslog_only(INFO, f"{command.name}: run without the daemon: {why}")
     environ = posix.environ
     if index.syslog:
         log.write(INFO, describe(command, environ))
@@ -803,7 +935,14 @@ def run(index: Index, log: Log, command: Command) -> int:
     return status
 
 
-def perform(index: Index, name: str, decided: "Callable[[], Command]") -> int:
+class Call:
+    """How the client was called; `slow` is the command line of the whole of privmigrate."""
+
+    def __init__(self, name: str, config: str, argv: list[str], slow: list[str]) -> None:
+        self.name, self.config, self.argv, self.slow = name, config, argv, slow
+
+
+def perform(index: Index, call: Call, decided: "Callable[[], Command]") -> int:
     """Decide and run; raise Slow, with nothing done, if the index cannot answer."""
     refused = command = None
     try:
@@ -811,15 +950,15 @@ def perform(index: Index, name: str, decided: "Callable[[], Command]") -> int:
     except Quit as quit_:
         refused = quit_
     limit_descriptors(index.rlimit_nofile)
-    log = Log(name, index.syslog)
+    log = Log(call.name, index.syslog)
     for text in index.warnings:  # as oslo.rootwrap whenever it loads these filters
         log.write(WARNING, text)
     try:
         if refused or not command:
             raise refused or Slow
-        return run(index, log, command)
+        return run(index, log, command, call)
     except Quit as quit_:
-        return give_up(name, quit_, log if index.syslog else None)
+        return give_up(call.name, quit_, log if index.syslog else None)
 
 
 def give_up(name: str, quit_: Quit, log: Log | None = None) -> int:
@@ -833,7 +972,7 @@ def give_up(name: str, quit_: Quit, log: Log | None = None) -> int:
 def answer(index: Index, argv: list[str], environ: dict[bytes, bytes]) -> Command:
     """Decide; whatever is wrong with an index, nothing was done yet and a new one can be made."""
     try:
-        return decide(index, argv, Caller(environ))
+        return decide(index, list(argv), Caller(environ))
     except (ValueError, IndexError, RuntimeError) as error:
         raise Slow from error
 
@@ -849,7 +988,8 @@ def main(slow: list[str]) -> None:
             index = open_index(words[0], decode(environ.get(b"PATH", b"")))
             if index.whole:
                 raise Slow
-            status = perform(index, name, lambda: answer(index, words[1:], environ))
+            call = Call(name, words[0], words[1:], slow)
+            status = perform(index, call, lambda: answer(index, call.argv, environ))
     except Slow:
         try:
             posix.execv(slow[0], [*slow, name, *words])

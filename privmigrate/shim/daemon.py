@@ -24,6 +24,7 @@ from privmigrate.shim.index import Built, Source, build, store
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 
+OWN_FOLDER: Final = "/proc/self/cwd"  # also where it has no name any more
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
 
 
@@ -120,12 +121,14 @@ class Executor:
             raise Outgrown(f"{command.name} needs what this daemon gave up")
         return command
 
-    def start(self, command: client.Command, streams: Streams) -> Started:
-        """Start what was prepared; raise OSError as the kernel gives it."""
+    def start(
+        self, command: client.Command, streams: Streams, *, cwd: str = OWN_FOLDER, umask: int = -1
+    ) -> Started:
+        """Start what was prepared; raise OSError as the kernel gives it. Umask -1 is our own."""
         begin = time.monotonic()
         log = self.log if self._index.audit else None
         by = client.log_name(self.environ) if log else ""
-        return Started(self._spawn(command, streams), command, log, by, begin)
+        return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
@@ -141,13 +144,13 @@ class Executor:
                 self._index = client.Index(self._built.data)
             return self._index, self._built
 
-    def _spawn(self, command: client.Command, streams: Streams) -> Process:
+    def _spawn(self, command: client.Command, streams: Streams, cwd: str, umask: int) -> Process:
         program = Program(
             command.executable,
             command.argv,
             command.environ,
-            cwd="/proc/self/cwd",  # also where it has no name any more
-            umask=-1,
+            cwd=cwd,
+            umask=umask,
             stdin=streams.stdin,
             stdout=streams.stdout,
             stderr=streams.stderr,

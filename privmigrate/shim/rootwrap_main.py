@@ -24,6 +24,7 @@ class Call:
     name: str
     words: tuple[str, ...]
     accepted: tuple[str, ...]
+    serve: bool = False  # become the daemon instead of running a command
 
 
 class Caller(client.Caller):
@@ -44,6 +45,10 @@ def main() -> int:
     """Run one command; the exit statuses are rootwrap's."""
     call = parse(sys.argv)
     take_name(call.name)
+    if call.serve:
+        from privmigrate.shim.oneshot_main import serve
+
+        return serve(call.name, call.words[0], call.accepted)
     if len(call.words) < 2:  # noqa: PLR2004 - a configuration and a command
         return client.give_up(call.name, client.Quit(EXIT_NO_COMMAND, "No command specified"))
     try:
@@ -109,6 +114,8 @@ def parse(argv: Sequence[str]) -> Call:
         del words[:2]
     if words[:1] == ["--as"]:
         name, words = words[1], words[2:]
+    if words[:1] == ["--serve"] and len(words) == 2:  # noqa: PLR2004 - and a configuration
+        return Call(name, (words[1],), tuple(accepted), serve=True)
     return Call(name, tuple(words), tuple(accepted))
 
 
@@ -130,7 +137,11 @@ def perform(call: Call) -> int:
             confirm(built.config, argv, command)
         return command
 
-    return client.perform(index, call.name, decided)
+    slow = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]  # how we were started ourselves
+    slow[0] = sys.executable
+    for folder in call.accepted:
+        slow += ["--accept", folder]
+    return client.perform(index, client.Call(call.name, config, argv, [*slow, "--as"]), decided)
 
 
 if __name__ == "__main__":
