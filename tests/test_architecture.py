@@ -81,6 +81,7 @@ WRITERS: Final = (
     "privsep/client/launch.py",
     "shim/index.py",
     "shim/install.py",
+    "shim/report.py",
     "shim/oneshot_main.py",  # its socket
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket

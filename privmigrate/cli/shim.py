@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
+from privmigrate.shim.daemon import needs
 from privmigrate.shim.index import Built, Source, build
 from privmigrate.shim.plan import Planned
+from privmigrate.shim.report import read_reports
 
 _BINDIRS = {"additive": "/usr/local/bin", "divert": "/usr/bin"}
 _SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -92,6 +94,11 @@ def _configure_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interpreter", metavar="FILE", help="the Python for the client (default: the same, bare)"
     )
+    parser.add_argument(
+        "--systemd",
+        action="store_true",
+        help="write the units of a daemon for `execution = daemon`",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -129,12 +136,14 @@ def _install(arguments: argparse.Namespace) -> int:
         interpreter=arguments.interpreter or _bare(arguments.python or sys.executable),
         python=arguments.python or sys.executable,
         accepted=tuple(os.path.abspath(path) for path in arguments.accept_writable),
+        systemd=arguments.systemd,
     )
-    plan = install.make_plan(request)
-    print("\n".join(plan.lines()))
+    needed = None
     if not image:
         commands.check_interpreter(request.interpreter, request.python)
-        _check(request)
+        needed = needs(_check(request))
+    plan = install.make_plan(request, needed)
+    print("\n".join(plan.lines()))
     if arguments.dry_run:
         return 0
     install.apply(plan)
@@ -147,7 +156,7 @@ def _bare(python: str) -> str:
     return os.path.realpath(python)
 
 
-def _check(request: install.Request) -> None:
+def _check(request: install.Request) -> Built:
     """Refuse an installation that would refuse every command; warn of one that sudo passes by."""
     ours = (request.python, os.path.dirname(client.__file__))
     advice = "chown and chmod it, or --accept-writable DIR if you know who can write"
@@ -162,6 +171,7 @@ def _check(request: install.Request) -> None:
     folders = _SECURE_PATH.split(":")
     if request.strategy == "additive" and request.bindir not in folders:
         print(f"note: {request.bindir} is not on sudo's usual secure_path", file=sys.stderr)
+    return built
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -195,7 +205,9 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
         built = build(Source(config, {"PATH": _SECURE_PATH}, accepted))
     except (InputError, Refused) as error:
         return {**entry, "ok": False, "error": str(error)}
-    return {**entry, "ok": True, "mode": _mode(built), "filters": [_filter(p) for p in built.plans]}
+    filters = [_filter(plan) for plan in built.plans]
+    daemons = read_reports(config)
+    return {**entry, "ok": True, "mode": _mode(built), "filters": filters, "daemons": daemons}
 
 
 def _mode(built: Built) -> str:
@@ -227,6 +239,14 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
             for path, intact in files.items():
                 yield f"  {path}{'' if intact else ': not as it was written'}"
     yield f"  {entry['config']}: {entry.get('error') or entry['mode']}"
+    daemons = entry.get("daemons", ())
+    if isinstance(daemons, list):
+        for each in daemons:
+            yield (
+                f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
+                f" refused {each['refused']}, failed {each['failed']}"
+            )
+            yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())
     if isinstance(filters, list):
         width = max(len(each["name"]) for each in filters)

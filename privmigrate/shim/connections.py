@@ -15,6 +15,7 @@ from typing import Final
 from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
 from privmigrate.shim import client
 from privmigrate.shim.daemon import OWN_FOLDER, Executor, Outgrown, Started, Streams
+from privmigrate.shim.report import Report
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,6 +32,7 @@ class Server(ABC):
         self._used = time.monotonic()
         self._running = 0
         self._stop: Final = threading.Event()
+        self._report: Final = Report(executor.config, str(executor.held))
 
     def serve(self) -> None:
         """Serve until stopped by a signal, a client, or for want of commands."""
@@ -38,7 +40,9 @@ class Server(ABC):
             signal.signal(number, lambda *_: self._stop.set())
         threading.Thread(target=self._accept, daemon=True).start()
         limit = self.executor.built.config.daemon_timeout
+        self._report.write()
         while not self._stop.wait(1):
+            self._report.write()
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
@@ -51,6 +55,7 @@ class Server(ABC):
                 _shutdown(sock, socket.SHUT_RD)
         for thread in threads:
             thread.join()
+        self._report.remove()
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -116,7 +121,13 @@ class Server(ABC):
         log = self.executor.log
         text = client.describe(command, self.executor.environ)
         log.to_syslog_only(client.INFO, text)
-        return self.executor.start(command, streams, cwd=cwd, umask=umask)
+        try:
+            started = self.executor.start(command, streams, cwd=cwd, umask=umask)
+        except OSError as error:
+            self._report.count("failed", f"{command.executable}: {error.strerror}")
+            raise
+        self._report.count("run")
+        return started
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
         """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
@@ -125,6 +136,7 @@ class Server(ABC):
         try:
             return self.executor.prepare(argv, environ)
         except client.Quit as quit_:
+            self._report.count("refused", quit_.message)
             if quit_.status == EXIT_NO_EXECUTABLE:
                 log.to_syslog_only(client.WARNING, f"Executable not found for: {words}")
             elif quit_.status == EXIT_UNAUTHORIZED:

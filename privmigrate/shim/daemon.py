@@ -86,6 +86,16 @@ class Executor:
         """The configuration as it was read last."""
         return self._built
 
+    @property
+    def config(self) -> str:
+        """The path of the configuration."""
+        return self._source.path
+
+    @property
+    def held(self) -> CapabilitySet:
+        """What the daemon kept; everything that it was started with where it gave up nothing."""
+        return read_sets().permitted if self._held is None else self._held
+
     def give_up_the_rest(self) -> tuple[str, ...]:
         """Keep what the filters need, and nothing else; say what a log should know.
 

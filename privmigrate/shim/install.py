@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from privmigrate.errors import InputError
-from privmigrate.shim import commands, trust
+from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.shim import client, commands, trust, units
 from privmigrate.shim.script import render_client, render_daemon
 
 STRATEGIES: Final = ("additive", "divert", "overlay")
@@ -39,6 +40,7 @@ class Request:
     interpreter: str = ""
     python: str = ""
     accepted: tuple[str, ...] = ()
+    systemd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,11 @@ class Plan:
         return tuple(found)
 
 
-def make_plan(request: Request) -> Plan:
-    """Plan an installation; raise InputError where it cannot be."""
+def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
+    """Plan an installation; raise InputError where it cannot be.
+
+    `needed` is what the units leave the daemon; None is everything.
+    """
     if request.strategy not in STRATEGIES:
         raise InputError(f"{request.strategy!r} is no way to install ({', '.join(STRATEGIES)})")
     if os.path.exists(inside(request.root, manifest_path(request.service))):  # noqa: PTH110
@@ -100,6 +105,8 @@ def make_plan(request: Request) -> Plan:
     steps = [_command(request, "rootwrap"), _command(request, "rootwrap-daemon")]
     if request.strategy == "additive":
         steps.append(_sudoers(request))
+    if request.systemd:
+        steps.extend(_units(request, needed))
     return Plan(request, tuple(steps))
 
 
@@ -141,6 +148,25 @@ def _sudoers(request: Request) -> Step:
     return Step(path, _SUDOERS, text, why, original=read_original(request.root, path))
 
 
+def _units(request: Request, needed: CapabilitySet | None) -> tuple[Step, Step]:
+    base = f"/etc/systemd/system/{request.service}-privmigrate"
+    accepted = [word for folder in request.accepted for word in ("--accept", folder)]
+    words = (request.python, "-I", "-m", "privmigrate.shim.rootwrap_main", *accepted)
+    command = (*words, "--as", f"{request.service}-rootwrap", "--serve", request.config)
+    socket = units.render_socket(
+        request.service, client.socket_path(request.config, everywhere=True)
+    )
+    service = units.render_service(request.service, command, needed)
+    return (
+        _unit(request, f"{base}.socket", socket, "systemctl enable --now makes it listen"),
+        _unit(request, f"{base}.service", service, "the daemon behind `execution = daemon`"),
+    )
+
+
+def _unit(request: Request, path: str, text: str, why: str) -> Step:
+    return Step(path, 0o644, text, why, original=read_original(request.root, path))
+
+
 def apply(plan: Plan) -> None:
     """Do what the plan says; what was done before an error is taken back."""
     root = plan.request.root
@@ -160,6 +186,7 @@ def _apply_step(step: Step, root: str) -> None:
     if step.diverted:
         commands.divert(step.path, step.diverted, root)
     temporary = f"{inside(root, step.path)}.privmigrate"
+    os.makedirs(os.path.dirname(temporary), exist_ok=True)  # noqa: PTH103, PTH120
     write_file(temporary, step.text.encode(), step.mode)
     try:
         if step.mode == _SUDOERS:

@@ -93,6 +93,27 @@ def test_a_dry_run_writes_nothing(image: Path, way: str) -> None:
     assert state(image) == before
 
 
+def test_units_are_written_and_are_valid(image: Path) -> None:
+    before = state(image)
+    assert install(image, "--systemd") == 0
+    units = sorted((image / "etc/systemd/system").iterdir())
+    assert [unit.name for unit in units] == [
+        "cinder-privmigrate.service",
+        "cinder-privmigrate.socket",
+    ]
+    text = units[1].read_text()
+    assert "ListenSequentialPacket=/run/privmigrate/%%2Fetc%%2Fcinder%%2Frootwrap.conf.sock" in text
+    assert "KillMode=process" in units[0].read_text()
+    analyze = shutil.which("systemd-analyze")
+    if analyze is not None:
+        done = subprocess.run(
+            [analyze, "verify", *units], capture_output=True, text=True, check=False
+        )
+        assert "privmigrate" not in done.stderr.replace(str(image), ""), done.stderr
+    assert main(["shim", "uninstall", "--service", "cinder", "--root", str(image)]) == 0
+    assert state(image) == before
+
+
 def test_a_diversion_survives_a_reinstall_of_the_package(image: Path) -> None:
     assert install(image, "--divert") == 0
     listed = subprocess.run(

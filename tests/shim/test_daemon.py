@@ -1,6 +1,7 @@
 """The daemon in rootwrap-daemon's place: many at once, edits, ends, and strangers."""
 
 import hmac
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from privmigrate.cli import main
 from privmigrate.errors import ChannelClosed, InputError
 from privmigrate.shim import manager
 from privmigrate.shim.client_api import Client
@@ -249,3 +251,25 @@ def test_sigterm_lets_the_command_finish(connect: Connect, write_config: WriteCo
     client = connect(write_config(FILTERS))
     found = client.execute(["sh", "-c", f"kill -{signal.SIGTERM} $PPID; sleep 0.3; echo done"])
     assert found == (0, "done\n", "")
+
+
+@pytest.mark.root
+def test_status_shows_the_daemon(
+    connect: Connect, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(FILTERS)
+    client = connect(config)
+    client.execute(["echo"])
+    client.execute(["nothing"])
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert main(["shim", "status", "--config", str(config), "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        if found["daemons"] and found["daemons"][0]["refused"]:
+            break
+    (daemon,) = found["daemons"]
+    assert (daemon["run"], daemon["refused"], daemon["failed"]) == (1, 1, 0)
+    assert daemon["last_errors"] == ["Unauthorized command: nothing (no filter matched)"]
+    assert [entry["name"] for entry in found["filters"]] == [
+        "echo", "sh", "cat", "missing", "privsep-helper"
+    ]  # fmt: skip
