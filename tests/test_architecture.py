@@ -82,6 +82,7 @@ WRITERS: Final = (
     "shim/index.py",
     "shim/install.py",
     "shim/report.py",
+    "shim/observe.py",
     "shim/oneshot_main.py",  # its socket
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket

@@ -14,6 +14,7 @@ from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
 from privmigrate.shim.daemon import needs
 from privmigrate.shim.index import Built, Source, build
+from privmigrate.shim.observe import read_learned
 from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports
 
@@ -53,6 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--config", metavar="FILE", help="a rootwrap.conf, installed or not")
     status.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
     status.add_argument("--json", action="store_true", help="for machines")
+    learned = actions.add_parser(
+        "learned",
+        help="what `mode = learn` has seen",
+        description="Print what the commands of each filter were granted while `mode = learn`, as"
+        " a [capabilities] section. It is what was seen, not what was proved to be enough.",
+        epilog="example: privmigrate shim learned --config /etc/cinder/rootwrap.conf",
+    )
+    learned.add_argument("--config", required=True, metavar="FILE", help="the rootwrap.conf")
 
 
 def _configure_install(parser: argparse.ArgumentParser) -> None:
@@ -111,8 +120,21 @@ def run(arguments: argparse.Namespace) -> int:
             said = install.uninstall(arguments.service, arguments.root, force=arguments.force)
             print("\n".join(said))
             return 0
+        case "learned":
+            return _learned(arguments.config)
         case _:
             return _status(arguments)
+
+
+def _learned(config: str) -> int:
+    found = read_learned(config)
+    if not found:
+        print(f"nothing was learned about {config}", file=sys.stderr)
+        return 1
+    print("[capabilities]")
+    for name, capabilities in sorted(found.items()):
+        print(f"{name} = {' '.join(capabilities.names) or 'none'}")
+    return 0
 
 
 def _install(arguments: argparse.Namespace) -> int:

@@ -99,19 +99,18 @@ class _Daemon:
         begun = False
 
         def start(*ends: int) -> Callable[[], int]:
-            nonlocal begun
             payload = manager.dumps(list(argv))
-            head = len(payload).to_bytes(8, "big")
+            whole = len(payload).to_bytes(8, "big") + payload
             rights = array.array("i", ends)
-            sock.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            sock.sendall(payload)
-            if manager.receive(sock) != manager.BEGUN:
-                raise Refused("it is about to end")
-            begun = True
+            sent = sock.sendmsg([whole], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            sock.sendall(whole[sent:])
             return wait
 
         def wait() -> int:
-            nonlocal message
+            nonlocal begun, message
+            if manager.receive(sock) != manager.BEGUN:
+                raise Refused("it is about to end")
+            begun = True
             match manager.receive(sock):
                 case [int() as status, str() as message]:
                     return status

@@ -71,6 +71,8 @@ def make(
     if capabilities is not None and every() <= capabilities:
         capabilities = None
     execution = settings.executions.get(rule.name, settings.execution)
+    if settings.mode == "learn":
+        execution = "child"  # who watches has to be there at the end
     why_not = None
     if exec_path.startswith("/") and run_as == "root" and os.geteuid() == 0:
         why_not = trust.why_not(os.path.dirname(exec_path), accepted)  # noqa: PTH120 - a text

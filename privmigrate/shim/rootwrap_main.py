@@ -129,8 +129,11 @@ def perform(call: Call) -> int:
     store(built, config)
     index = client.Index(built.data)
 
+    commands: list[client.Command] = []
+
     def decided() -> client.Command:
         command = client.decide(index, list(argv), Caller(environ))
+        commands.append(command)
         if built.settings.strict:
             from privmigrate.shim.strict import confirm
 
@@ -141,7 +144,22 @@ def perform(call: Call) -> int:
     slow[0] = sys.executable
     for folder in call.accepted:
         slow += ["--accept", folder]
-    return client.perform(index, client.Call(call.name, config, argv, [*slow, "--as"]), decided)
+    client_call = client.Call(call.name, config, argv, [*slow, "--as"])
+    if built.settings.mode == "learn" and not os.geteuid():
+        from privmigrate.shim.observe import observing, record
+
+        with observing() as found:
+            status = client.perform(index, client_call, decided)
+        log = client.Log(call.name, index.syslog)
+        if commands and found.why_not:
+            log.to_syslog_only(client.WARNING, f"nothing was learned: {found.why_not}")
+        elif commands:
+            try:
+                record(config, commands[0], status, found)
+            except OSError as error:
+                log.to_syslog_only(client.WARNING, f"nothing was learned: {error}")
+        return status
+    return client.perform(index, client_call, decided)
 
 
 if __name__ == "__main__":
