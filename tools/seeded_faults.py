@@ -230,6 +230,41 @@ FAULTS: Final = (
         '        if spec.no_dotdot and rest.startswith(".."):',
         "tests/argv",
     ),
+    Fault(
+        "a module is imported for a call because it is below the prefix",
+        "privsep/daemon/load.py",
+        '        if code is None or not _may_define(code, function.partition(".")[0]):',
+        "        if code is None:",
+        "tests/privsep/test_hostile.py",
+    ),
+    Fault(
+        "a module is imported for a call that only begins like the prefix",
+        "privsep/daemon/load.py",
+        'return module == prefix or module.startswith(prefix + ".")',
+        "return module.startswith(prefix)",
+        "tests/privsep/test_hostile.py",
+    ),
+    Fault(
+        "the table of entrypoints stays open",
+        "privsep/daemon/load.py",
+        "        self._seal(sealed=True)\n\n    def find",
+        "\n    def find",
+        "tests/privsep/test_hostile.py",
+    ),
+    Fault(
+        "an entrypoint may be outside of its context's package",
+        "privsep/context.py",
+        'return module == self.prefix or module.startswith(self.prefix + ".")',
+        "return module.startswith(self.prefix)",
+        "tests/privsep/test_context.py",
+    ),
+    Fault(
+        "a configuration that others can change",
+        "privsep/daemon/main.py",
+        "trusted(os.path.abspath(path)) if os.geteuid() == 0 else None",
+        "None",
+        "tests/privsep/test_helper.py",
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import unified_diff
 from enum import Enum
+from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,8 @@ from privmigrate.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from privmigrate.convert import Conversion
+    from privmigrate.convert import Conversion, Options
+    from privmigrate.convert.lock import Disk
     from privmigrate.rootwrap.rule import Rule
 
 OUT_OF_DATE: Final = 1
@@ -80,12 +82,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert; raise InputError for what cannot be used."""
     from privmigrate.convert import Options, convert
-    from privmigrate.convert.lock import Disk, read_disk, write
+    from privmigrate.convert.lock import Disk, read_disk
     from privmigrate.convert.merge import Choices
     from privmigrate.convert.needs import read_needs
     from privmigrate.convert.place import Needs
     from privmigrate.convert.source import read_sources, relabel
 
+    _allow_any_script()
     package = _package(arguments.package)
     sources = read_sources(arguments.paths)
     rules = relabel(sources.rules, sources.labels)
@@ -100,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
     )
     result = convert(rules, options, disk)
+    _check_names(options, result)
     for note in sources.notes:
         _say(note)
     if arguments.show == "rules":
@@ -107,6 +111,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show == "ops":
         ops = [asdict(op) for op in result.ops] + [asdict(prefix) for prefix in result.prefixes]
         return _print_json([_plain(each) for each in ops])
+    return _finish(arguments, rules, result, disk)
+
+
+def _finish(
+    arguments: argparse.Namespace, rules: "Sequence[Rule]", result: "Conversion", disk: "Disk"
+) -> int:
+    """Report; then write, show or compare."""
+    from privmigrate.convert.lock import write
+
+    folder = Path(disk.folder)
     changed = {name: text for name, text in result.texts.items() if disk.texts.get(name) != text}
     _report(arguments, rules, result, sorted(changed))
     conflicts = _tell(result)
@@ -116,13 +130,20 @@ def run(arguments: argparse.Namespace) -> int:
         for name in sorted(changed):
             _say(f"{folder / name} is out of date")
     elif changed:
-        write(folder, result.texts)
+        write(folder, changed, disk.texts)
         _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
     else:
         _say(f"{folder}/ is up to date")
     if conflicts:
         return NEEDS_A_PERSON
     return OUT_OF_DATE if arguments.check and changed else 0
+
+
+def _allow_any_script() -> None:
+    """Names in filters may be in a script that the terminal cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _package(name: str) -> str:
@@ -133,6 +154,20 @@ def _package(name: str) -> str:
     if top in sys.stdlib_module_names or top in {"privmigrate", "oslo_privsep"}:
         raise InputError(f"--package {name}: error: {top} is the name of another package")
     return name
+
+
+def _check_names(options: "Options", result: "Conversion") -> None:
+    """Names that the person gave must be names of something."""
+    from privmigrate.convert.place import COMMON
+
+    entrypoints = {f"{op.module}.{op.name}" for op in result.ops}
+    entrypoints |= {f"{COMMON}.{prefix.name}" for prefix in result.prefixes}
+    for option, names in (("keep", options.choices.keep), ("replace", options.choices.replace)):
+        for name in sorted(names - entrypoints):
+            raise InputError(f"--{option} {name}: error: there is no such entrypoint")
+    commands = {op.command for op in result.ops} | {prefix.command for prefix in result.prefixes}
+    for name in sorted(options.needs.sets.keys() - entrypoints - commands):
+        _say(f"--capabilities: {name} is neither a command nor an entrypoint here")
 
 
 def _report(

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from privmigrate.argv.spec import Any, ArgSpec, Choice, Int, Matches
-from privmigrate.convert.layout import Expression, Group, Text
+from privmigrate.convert.layout import Expression, Group, Text, Union
 from privmigrate.convert.operation import Kind, Param
 from privmigrate.convert.text import quote, quote_pattern
 
@@ -49,6 +49,8 @@ def prefixed(text: str, expression: Expression) -> Expression:
         case Text(value, show):
             # a named value is not split: there are no brackets around it
             return text + show(value)
+        case Union(head, members, tail):
+            return Union(text + head, members, tail)
         case str():
             return text + expression
 

@@ -10,7 +10,7 @@ from keyword import iskeyword
 from typing import Final
 
 from privmigrate.convert.annotate import TYPES, Imports, annotation, prefixed, typed
-from privmigrate.convert.layout import Expression, Group, Text, docstring, lay_out
+from privmigrate.convert.layout import Expression, Group, Text, Union, docstring, lay_out
 from privmigrate.convert.operation import (
     Cat,
     Hole,
@@ -21,6 +21,7 @@ from privmigrate.convert.operation import (
     Param,
     Prefix,
     Source,
+    Width,
     Word,
 )
 from privmigrate.convert.place import COMMON, PURPOSES, UNVERIFIED
@@ -197,16 +198,16 @@ def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expressi
     if op.stdin:
         yield f"stdin: {imports.use(TYPES, 'Stdin')} | None = None"
     if op.prefixes:
-        yield f"under: {_prefix_type(op.prefixes, package, imports)} | None = None"
+        yield Union("under: ", (*_prefix_types(op.prefixes, package, imports), "None"), " = None")
 
 
-def _prefix_type(names: Sequence[str], package: Package, imports: Imports) -> str:
+def _prefix_types(names: Sequence[str], package: Package, imports: Imports) -> Sequence[str]:
     for name in names:
         if package.prefixes[name].namespace:
             imports.use(TYPES, name)
         else:
             imports.use(f"{package.name}.{COMMON}", name)
-    return " | ".join(names)
+    return names
 
 
 def _call(op: Op, package: Package, imports: Imports) -> Expression:
@@ -298,6 +299,8 @@ def _sentences(op: Op) -> Iterable[str]:
             yield f"Run {usage}{user}."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
+    elif op.width is Width.WIDE:
+        yield "Wide: a shell runs this text, so that it can do anything."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
 

@@ -36,7 +36,16 @@ class Text:
     show: Callable[[str], str] = quote
 
 
-Expression = str | Group | Text
+@dataclass(frozen=True, slots=True)
+class Union:
+    """``head`` with members between bars; where that is too long, a bar begins each line."""
+
+    head: str
+    members: tuple[str, ...]
+    tail: str = ""
+
+
+Expression = str | Group | Text | Union
 
 
 def flat(expression: Expression) -> str | None:
@@ -46,6 +55,8 @@ def flat(expression: Expression) -> str | None:
             return expression
         case Text(value, show):
             return show(value)
+        case Union(head, members, tail):
+            return head + " | ".join(members) + tail
         case Group(head, items, tail):
             parts = [flat(item) for item in items]
             if None in parts:
@@ -68,6 +79,11 @@ def lay_out(
             for item in items:
                 lines.extend(lay_out(item, indent + STEP, after=","))
             return [*lines, space + tail + after]
+        case Union(head, members, tail):
+            lines = [space + before + head + members[0]]
+            lines.extend(f"{space}| {member}" for member in members[1:])
+            lines[-1] += tail + after
+            return lines
         case Text(value, show):
             pieces = _pieces(value, show, WIDTH - indent - len(after))
             return [*(space + piece for piece in pieces[:-1]), space + pieces[-1] + after]
@@ -93,10 +109,12 @@ def docstring(sentences: Iterable[str], indent: int = STEP) -> list[str]:
     """A docstring: the first sentence is its summary, each of the others its own paragraph."""
     space = " " * indent
     first, *others = [_escape(sentence) for sentence in sentences]
-    lines = _fill(f'"""{first}', space, reserve=0 if others else 3)
+    lines = _fill(f'"""{first}', space)
+    if not others and len(lines) == 1 and len(lines[0]) + 3 > WIDTH:
+        lines = _fill(f'"""{first}', space, WIDTH - 3)
     for sentence in others:
         lines.extend(["", *_fill(sentence, space)])
-    if len(lines) == 1 and len(lines[0]) + 3 <= WIDTH:
+    if len(lines) == 1:
         return [f'{lines[0]}"""']
     return [*lines, f'{space}"""']
 
@@ -111,12 +129,10 @@ def _printable(character: str) -> str:
     return character if character.isprintable() else "?"
 
 
-def _fill(text: str, space: str, reserve: int = 0) -> list[str]:
-    if len(space) + len(text) + reserve <= WIDTH:
-        return [space + text]
+def _fill(text: str, space: str, width: int = WIDTH) -> list[str]:
     return textwrap.wrap(
         text,
-        WIDTH,
+        width,
         initial_indent=space,
         subsequent_indent=space,
         break_on_hyphens=False,

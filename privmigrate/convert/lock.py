@@ -28,7 +28,7 @@ _STAGING: Final = ".privmigrate-"
 
 @dataclass(frozen=True, slots=True)
 class LockedFile:
-    """One file as we left it: the hash of its bytes, and what is in it."""
+    """One file as we left it: what is in it, and its hash if nothing in it is a person's."""
 
     digest: str
     records: tuple[Record, ...]
@@ -44,10 +44,11 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The package as it stands: None where there is no folder yet."""
+    """The package as it stands: no lock where there is no folder yet."""
 
     lock: Lock | None
     texts: Mapping[str, str]
+    folder: str = ""
 
 
 def read_disk(folder: Path, package: str) -> Disk:
@@ -55,14 +56,14 @@ def read_disk(folder: Path, package: str) -> Disk:
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - one call, and no Path for each
     except FileNotFoundError:
-        return Disk(None, {})
+        return Disk(None, {}, str(folder))
     except NotADirectoryError:
         raise InputError(f"{folder}: error: is no folder (choose another --output)") from None
     except OSError as error:
         raise InputError(f"{folder}: error: cannot be read: {error.strerror}") from error
     if NAME not in names:
         if not names:
-            return Disk(None, {})
+            return Disk(None, {}, str(folder))
         raise InputError(
             f"{folder}: error: is not empty and has no {NAME}, so it was not written by "
             "privmigrate (choose another --output or --package)"
@@ -75,12 +76,14 @@ def read_disk(folder: Path, package: str) -> Disk:
             f"(say --package {lock.package})"
         )
     texts = {name: _read(folder / name) for name in lock.files if name in names}
-    return Disk(lock, {**texts, NAME: text})
+    return Disk(lock, {**texts, NAME: text}, str(folder))
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        # version control may have given it other line ends
+        return text.replace("\r\n", "\n")
     except OSError as error:
         raise InputError(f"{path}: error: cannot be read: {error.strerror}") from error
 
@@ -160,8 +163,11 @@ def _record_as_json(record: Record) -> dict[str, object]:
     return data
 
 
-def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write these files into the package, all or none; raise InputError where that fails."""
+def write(folder: Path, texts: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Write these files into the package, all or none; raise InputError where that fails.
+
+    `before` is what was read of them: what a person changed since is not overwritten.
+    """
     folder = Path(os.path.realpath(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +177,9 @@ def write(folder: Path, texts: Mapping[str, str]) -> None:
         raise InputError(f"{folder.parent}: error: cannot be written: {error.strerror}") from error
     try:
         _stage(folder, staging, texts)
+        for name in texts:
+            if (folder / name).exists() and _read(folder / name) != before.get(name):
+                raise InputError(f"{folder / name}: error: has been changed just now (try again)")
         _swap(folder, staging, texts)
     except OSError as error:
         raise InputError(f"{folder}: error: cannot be written: {error.strerror}") from error

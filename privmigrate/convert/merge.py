@@ -15,6 +15,7 @@ from privmigrate.convert.code import MARK, Unit
 from privmigrate.convert.render import Import, ModuleText, Piece, names_in
 
 DOC: Final = "doc"
+EXECUTABLE: Final = " = Executable("
 ORPHAN: Final = "orphan"
 
 
@@ -76,6 +77,7 @@ class Merged:
     module: ModuleText
     records: tuple[Record, ...]
     notes: tuple[Note, ...]
+    names: frozenset[str] = frozenset()  # that kept text uses
 
 
 def digest(text: str) -> str:
@@ -99,7 +101,7 @@ class _Merge:
     def take(self, wanted: Wanted, record: Record | None) -> None:
         """Decide about one unit of the new output."""
         unit = wanted.unit
-        here = self.disk.get(wanted.was or unit.identity)
+        here = self.disk.get(unit.identity) or self.disk.get(wanted.was)
         new = digest(unit.text)
         place = f"{self.module}.{wanted.name}"
         constant = unit.identity.startswith("=")
@@ -137,6 +139,19 @@ class _Merge:
         if record.state is not State.ORPHAN:
             self.notes.append(Note(place, "is kept, though no rule asks for it any more"))
 
+    def drop_unused(self) -> None:
+        """Leave out executables that only deleted functions ran."""
+        names = names_in([each.text for each in self.pieces if not each.identity.startswith("=")])
+        unused = {
+            each.identity
+            for each in self.pieces
+            if each.identity.startswith("=")
+            and EXECUTABLE in each.text
+            and each.identity[1:] not in names
+        }
+        self.pieces = [each for each in self.pieces if each.identity not in unused]
+        self.records = [each for each in self.records if each.identity not in unused]
+
     def _write(self, wanted: Wanted) -> None:
         unit = wanted.unit
         self.pieces.append(Piece(unit.identity, wanted.name, unit.mark, unit.text))
@@ -158,14 +173,21 @@ def merge(
     *,
     disk: ModuleText | None,
     choices: Choices,
+    used: frozenset[str] = frozenset(),
 ) -> Merged:
-    """Bring the three together for one module; `disk` is None where there is no such file yet."""
+    """Bring the three together for one module; `disk` is None where there is no such file yet.
+
+    `used` are names that kept text of other modules takes from this one.
+    """
     known = {record.identity: record for record in records}
+    disk = _without_copies(disk, known) if disk else None
     pieces = {piece.identity: piece for piece in disk.pieces if piece.identity} if disk else {}
     state = _Merge(module, choices, pieces, [], [], [], [], set())
     for each in wanted:
         before = known.get(each.was or each.unit.identity) if disk else None
         state.take(each, before)
+    if any(record.state is State.DELETED for record in state.records):
+        state.drop_unused()
     asked = {each.was or each.unit.identity for each in wanted}
     asked |= {each.unit.identity for each in wanted}
     for record in records:
@@ -181,7 +203,7 @@ def merge(
             state.pieces, [piece for piece in disk.pieces if piece not in foreign], foreign, disk
         )
     names = names_in(state.kept)
-    _keep_constants(state, records, disk, names)
+    _keep_constants(state, records, disk, names | used)
     imports = {Import(*pair) for pair in state.imports}
     if disk:
         bound = {each.bound for each in imports}
@@ -192,7 +214,29 @@ def merge(
     else:
         state.records.insert(0, Record(DOC, "", (), (), digest(doc)))
     text = ModuleText(doc, tuple(imports), tuple(state.pieces), disk.footer if disk else "")
-    return Merged(text, tuple(state.records), tuple(state.notes))
+    return Merged(text, tuple(state.records), tuple(state.notes), names_in(state.kept))
+
+
+def _without_copies(disk: ModuleText, known: Mapping[str, Record]) -> ModuleText:
+    """Of statements with one mark, let one keep it: the others are a person's copies."""
+    count: dict[str, int] = {}
+    for piece in disk.pieces:
+        count[piece.identity] = count.get(piece.identity, 0) + 1
+    taken: set[str] = set()
+    pieces: list[Piece] = []
+    for piece in disk.pieces:
+        if not piece.identity or count[piece.identity] == 1:
+            pieces.append(piece)
+            continue
+        record = known.get(piece.identity)
+        same = [each for each in disk.pieces if each.identity == piece.identity]
+        ours = next((each for each in same if record and each.name == record.name), same[0])
+        if piece is ours and piece.identity not in taken:
+            taken.add(piece.identity)
+            pieces.append(piece)
+        else:
+            pieces.append(replace(piece, identity="", mark=""))
+    return replace(disk, pieces=tuple(pieces))
 
 
 def _doc(doc: str, disk: ModuleText, known: Mapping[str, Record], records: list[Record]) -> str:
@@ -206,16 +250,18 @@ def _doc(doc: str, disk: ModuleText, known: Mapping[str, Record], records: list[
 def _keep_constants(
     state: _Merge, records: Sequence[Record], disk: ModuleText | None, names: frozenset[str]
 ) -> None:
-    """Constants that only kept text uses stay, before everything else."""
+    """Constants that only kept text uses stay, behind the others."""
     if disk is None:
         return
     present = {piece.identity for piece in state.pieces}
+    place = sum(piece.identity.startswith("=") for piece in state.pieces)
     for record in records:
         piece = state.disk.get(record.identity)
         if piece is None or record.identity in present or not record.identity.startswith("="):
             continue
         if piece.name in names:
-            state.pieces.insert(0, piece)
+            state.pieces.insert(place, piece)
+            place += 1
             state.records.append(record)
             state.kept.append(piece.text)
 

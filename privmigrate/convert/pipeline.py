@@ -8,13 +8,13 @@ from privmigrate.convert.chain import attach
 from privmigrate.convert.layout import docstring
 from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
 from privmigrate.convert.lower import lower
-from privmigrate.convert.merge import Choices, Note, Record, State, Wanted, digest, merge
+from privmigrate.convert.merge import DOC, Choices, Note, State, Wanted, digest, merge
 from privmigrate.convert.name import name_constants, name_ops, name_prefixes
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source
+from privmigrate.convert.past import Past, recall, rule_names
 from privmigrate.convert.place import (
     COMMON,
     Needs,
-    Recorded,
     context_order,
     equip,
     modules_of,
@@ -63,7 +63,7 @@ def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
     outcomes += [each for each in lowered if isinstance(each, Outcome)]
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
-    past = _Past(disk.lock, ops, prefixes)
+    past = recall(disk.lock, ops, prefixes)
     modules = modules_of(rule.span.file for rule in rules)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
@@ -97,50 +97,7 @@ def _sift(rules: Sequence[Rule]) -> tuple[list[Rule], list[Outcome]]:
     return live, outcomes
 
 
-class _Past:
-    """What the lock remembers, seen from the operations of this run.
-
-    An operation is one of the past if its key is there, or, where its rule has changed, if a rule
-    of the same name and file had an entrypoint whose key is gone.
-    """
-
-    def __init__(self, lock: Lock | None, ops: Sequence[Op], prefixes: Sequence[Prefix]) -> None:
-        self.recorded: dict[str, Recorded] = {}
-        self.was: dict[str, str] = {}
-        self.taken: set[tuple[str, str]] = set()
-        self.files = lock.files if lock else {}
-        everything: list[Op | Prefix] = [*ops, *prefixes]
-        current = {each.key for each in everything}
-        by_source: dict[str, tuple[str, Record]] = {}
-        for file, locked in self.files.items():
-            module = file.removesuffix(".py")
-            for record in locked.records:
-                if not record.name or record.identity.startswith("="):
-                    continue
-                self.taken.add((module, record.name))
-                if record.identity in current:
-                    known = Recorded(module, record.name, record.params)
-                    self.recorded[record.identity] = known
-                elif record.state is not State.ORPHAN:
-                    by_source.update(dict.fromkeys(record.sources, (module, record)))
-        for each in everything:
-            if each.key in self.recorded:
-                continue
-            for name in _rule_names(each.sources):
-                found = by_source.get(name)
-                if found and found[1].identity not in self.was.values():
-                    module, record = found
-                    self.recorded[each.key] = Recorded(module, record.name)
-                    self.was[each.key] = record.identity
-                    break
-
-
-def _rule_names(sources: Sequence[Source]) -> tuple[str, ...]:
-    """Rules by file and name, without the line, which changes with every edit above."""
-    return tuple(dict.fromkeys(f"{source.file} {source.name}" for source in sources))
-
-
-def _placed(op: Op, modules: Mapping[str, str], past: _Past) -> Op:
+def _placed(op: Op, modules: Mapping[str, str], past: Past) -> Op:
     recorded = past.recorded.get(op.key)
     return replace(op, module=place_in_module(op.sources, modules, recorded))
 
@@ -150,7 +107,7 @@ def _write(
     prefixes: Sequence[Prefix],
     options: Options,
     disk: Disk,
-    past: _Past,
+    past: Past,
 ) -> tuple[dict[str, str], list[Note]]:
     classes = [prefix for prefix in prefixes if not prefix.namespace]
     used: dict[str, set[tuple[str, ...]]] = {}
@@ -186,10 +143,10 @@ def _write(
     return _texts(wanted, _docs(wanted, ops, files), options, disk, past)
 
 
-def _remembered(each: Op | Prefix, unit: code.Unit, past: _Past) -> Wanted:
+def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     params = tuple(param.name for param in each.params)
     was = past.was.get(each.key, "")
-    return Wanted(unit, each.name, params, _rule_names(each.sources), was)
+    return Wanted(unit, each.name, params, rule_names(each.sources), was)
 
 
 def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
@@ -245,13 +202,15 @@ def _texts(
     docs: Mapping[str, Sequence[str]],
     options: Options,
     disk: Disk,
-    past: _Past,
+    past: Past,
 ) -> tuple[dict[str, str], list[Note]]:
     """Every file's text: as generated where the disk has what was generated, else merged."""
     texts: dict[str, str] = {}
     locked: dict[str, LockedFile] = {}
     notes: list[Note] = []
-    for module, units in sorted(wanted.items()):
+    kept: frozenset[str] = frozenset()
+    # the package itself last: kept text of the modules may still use its contexts
+    for module, units in sorted(wanted.items(), key=lambda item: (item[0] == _INIT, item[0])):
         file = f"{module}.py"
         doc = "\n".join(docstring(docs[module], 0))
         known = past.files.get(file)
@@ -260,26 +219,41 @@ def _texts(
             continue
         records = known.records if known else ()
         apart: ModuleText | None = None
-        if text is not None and not _is_plain(known, text, units):
-            apart = take_apart(text, file)
+        used = kept if module == _INIT else frozenset()
+        if text is not None and not _is_plain(known, text, units, used):
+            apart = take_apart(text, f"{disk.folder}/{file}")
         elif text is not None:
             # as it was written: everything that is remembered is there, and nothing else
             records = ()
-        merged = merge(module, doc, units, records, disk=apart, choices=options.choices)
+        merged = merge(module, doc, units, records, disk=apart, choices=options.choices, used=used)
         texts[file] = assemble(merged.module, options.package)
-        locked[file] = LockedFile(digest(texts[file]), merged.records)
+        # only a file that holds nothing of a person's may be written anew without a look at it
+        plain = apart is None or texts[file] == _plain_text(module, doc, units, options)
+        locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
+        kept |= merged.names
     texts[NAME] = print_lock(Lock(options.package, locked))
     return texts, notes
 
 
-def _is_plain(known: LockedFile | None, text: str, units: Sequence[Wanted]) -> bool:
+def _plain_text(module: str, doc: str, units: Sequence[Wanted], options: Options) -> str:
+    merged = merge(module, doc, units, (), disk=None, choices=options.choices)
+    return assemble(merged.module, options.package)
+
+
+def _is_plain(
+    known: LockedFile | None, text: str, units: Sequence[Wanted], used: frozenset[str]
+) -> bool:
     """The file is as it was written, whole, and no unit of it needs a look."""
     if known is None or known.digest != digest(text):
         return False
     identities = {each.was or each.unit.identity for each in units}
     return all(
         record.state is State.GENERATED
-        and (record.identity in identities or record.identity[:1] in {"=", "d"})
+        and (
+            record.identity in identities
+            or record.identity == DOC
+            or (record.identity.startswith("=") and record.identity[1:] not in used)
+        )
         for record in known.records
     )

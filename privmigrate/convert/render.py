@@ -4,6 +4,7 @@ What is put together is parsed piece by piece, so that nothing which is no Pytho
 what stands on disk is taken apart without losing a comment.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Final
 import libcst as cst
 
 from privmigrate.convert.code import MARK
+from privmigrate.convert.layout import WIDTH
 from privmigrate.convert.text import natural
 from privmigrate.errors import InputError
 
 _EMPTY: Final = cst.Module(body=())
+_NAME: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,12 +51,14 @@ class Piece:
         name: what it defines, or "".
         mark: the line of provenance.
         text: the statement with the comments above it, without the mark and blank lines.
+        blank: how many blank lines stood above, where a person decides on that.
     """
 
     identity: str
     name: str
     mark: str
     text: str
+    blank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,10 @@ def _gap(before: str, piece: Piece, *, simple: bool, first: bool) -> str:
         return ""
     if not simple or before == "block":
         return "\n\n"
-    if not before:
-        return "\n"
     # a comment above an assignment begins a paragraph
-    return "\n" if piece.text.startswith("#") else ""
+    if not before or piece.text.startswith("#"):
+        return "\n"
+    return "\n" * min(piece.blank, 2)
 
 
 def _is_block(text: str) -> bool:
@@ -113,9 +118,17 @@ def _import_sections(imports: Iterable[Import], package: str) -> list[str]:
             rank = -1
         sections.setdefault(rank, []).append(each)
     return [
-        "\n".join(str(each) for each in sorted(sections[rank], key=_import_key))
+        "\n".join(_wrapped(each) for each in sorted(sections[rank], key=_import_key))
         for rank in sorted(sections)
     ]
+
+
+def _wrapped(each: Import) -> str:
+    line = str(each)
+    if len(line) <= WIDTH or not each.name:
+        return line
+    start, _, name = line.partition(" import ")
+    return f"{start} import (\n    {name},\n)"
 
 
 def _import_key(each: Import) -> tuple[object, ...]:
@@ -190,7 +203,8 @@ def _alias(each: cst.ImportAlias) -> str:
 
 
 def _piece(statement: cst.CSTNode, header: str) -> Piece:
-    lines = (header + _EMPTY.code_for_node(statement)).strip("\n").split("\n")
+    whole = (header + _EMPTY.code_for_node(statement)).rstrip("\n")
+    lines = whole.lstrip("\n").split("\n")
     mark = ""
     kept = []
     for number, line in enumerate(lines):
@@ -202,7 +216,8 @@ def _piece(statement: cst.CSTNode, header: str) -> Piece:
         elif line:
             kept.append(line)
     identity, name = _identity(statement, mark)
-    return Piece(identity, name, mark, "\n".join(kept))
+    blank = len(whole) - len(whole.lstrip("\n"))
+    return Piece(identity, name, mark, "\n".join(kept), blank)
 
 
 def _identity(statement: cst.CSTNode, mark: str) -> tuple[str, str]:
@@ -220,13 +235,4 @@ def _identity(statement: cst.CSTNode, mark: str) -> tuple[str, str]:
 
 def names_in(texts: Sequence[str]) -> frozenset[str]:
     """Every word in these texts that may be a name."""
-    found: set[str] = set()
-    for text in texts:
-        word = ""
-        for character in f"{text} ":
-            if character.isalnum() or character == "_":
-                word += character
-            elif word:
-                found.add(word)
-                word = ""
-    return frozenset(found)
+    return frozenset(name for text in texts for name in _NAME.findall(text))

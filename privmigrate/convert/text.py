@@ -8,8 +8,11 @@ from typing import Final
 _NOT_WORD: Final = re.compile(r"[^0-9A-Za-z_]+")
 _BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RUNS: Final = re.compile(r"_{2,}")
+_ENDS_RAW: Final = re.compile(r'(?<!\\)(\\\\)*"')  # a quotation mark that no backslash precedes
 _CLEAN: Final = re.compile(r"[ -~]*\Z")
 _SOFT: Final = frozenset(keyword.softkwlist)
+LONGEST: Final = 48  # characters of a name, so that what defines it fits on a line
+LONGEST_CLASS: Final = 22  # it stands twice on the line of its tag
 RESERVED: Final = frozenset(keyword.kwlist) | _SOFT | frozenset(dir(builtins))
 
 
@@ -19,7 +22,7 @@ def identifier(text: str, *, digit: str = "run_", empty: str = "entrypoint") -> 
     `digit` goes before a leading digit, and `empty` stands for a text without letters and digits.
     """
     words = _BOUNDARY.sub("_", text) if not text.isupper() else text
-    name = _RUNS.sub("_", _NOT_WORD.sub("_", words)).strip("_").lower()
+    name = _RUNS.sub("_", _NOT_WORD.sub("_", words)).strip("_").lower()[:LONGEST].rstrip("_")
     if not name:
         name = empty
     if name[0].isdigit():
@@ -29,7 +32,7 @@ def identifier(text: str, *, digit: str = "run_", empty: str = "entrypoint") -> 
 
 def class_name(text: str) -> str:
     """Turn any text into a class name: ``ionice_level`` is ``IoniceLevel``."""
-    name = "".join(word.capitalize() for word in identifier(text).split("_"))
+    name = "".join(word.capitalize() for word in identifier(text).split("_"))[:LONGEST_CLASS]
     return f"{name}_" if name in RESERVED else name
 
 
@@ -50,7 +53,7 @@ def quote_pattern(pattern: str) -> str:
     """Print a regular expression as a raw string, where one can say it."""
     trailing = len(pattern) - len(pattern.rstrip("\\"))
     if _CLEAN.match(pattern) and "\\" in pattern and trailing % 2 == 0:
-        if '"' not in pattern:
+        if not _ENDS_RAW.search(pattern):
             return f'r"{pattern}"'
         if "'" not in pattern:
             return f"r'{pattern}'"

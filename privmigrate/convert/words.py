@@ -26,6 +26,7 @@ from privmigrate.argv.spec import (
 from privmigrate.convert import patterns, vocabulary
 from privmigrate.convert.operation import Hole, Kind, Lit, Param, Word
 
+NO_TEXT: Final = "it matches no text at all"  # what argv/regex.py says of such a pattern
 OPERAND: Final = Any(operand=True, newline=False)
 ARGUMENT: Final = Any()
 

@@ -24,6 +24,7 @@ class Entrypoint(Generic[P, R]):
     Attributes:
         name: what a CALL names, ``module:function``.
         timeout: seconds that a call may take; None is the context's own.
+        answer: what runs for a client: the daemon calls this and nothing else.
     """
 
     def __init__(
@@ -37,13 +38,14 @@ class Entrypoint(Generic[P, R]):
         self.function = function
         self.name = name_of(function)
         self.timeout = timeout
+        self.answer: Callable[..., object] = function
         self._context = context
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in the daemon; in the daemon itself, and outside client mode, run here."""
         context = self._context
         if context.client_mode:
-            return cast("R", context.call(cast("Entrypoint[..., object]", self), args, kwargs))
+            return context.call(self, args, kwargs)  # type: ignore[return-value, arg-type]
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -52,10 +54,6 @@ class Entrypoint(Generic[P, R]):
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in this process, with this process's privilege."""
         return self.function(*args, **kwargs)
-
-    def answer(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """Run for a client: the daemon calls this and nothing else."""
-        return cast("Callable[..., object]", self.function)(*args, **kwargs)
 
     def finish(self, answered: Callable[[], object]) -> object:
         """Make of an answer, which gives a value or raises, what an awaiting caller gets."""
@@ -76,6 +74,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         timeout: float | None = None,
     ) -> None:
         super().__init__(context, command, timeout)
+        self.answer = command.checked
         self._command = command
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
@@ -105,10 +104,6 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
 
         return functools.update_wrapper(judged, self)
 
-    def answer(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """Check the arguments and execute."""
-        return cast("Callable[..., object]", self._command.checked)(*args, **kwargs)
-
     def finish(self, answered: Callable[[], object]) -> object:
         """Judge what came back from a call that was awaited."""
         return _default_policy().apply(lambda: _as_result(answered()), self.name)
@@ -120,7 +115,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
             if self._context.client_mode:
                 asked = cast("Entrypoint[..., object]", self)
                 return _as_result(self._context.call(asked, args, kwargs))
-            return cast("ExecResult", self.answer(args, kwargs))
+            return cast("ExecResult", self.answer(*args, **kwargs))
 
         describe = cast("Callable[..., Callable[[], str]]", self._command.describe)
         return policy.apply(ask, describe(*args, **kwargs))

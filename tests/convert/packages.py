@@ -46,7 +46,7 @@ def converted(
 @contextmanager
 def imported(conversion: Conversion, package: str, folder: Path) -> Iterator[None]:
     """Write the package into `folder` and make it importable inside."""
-    write(folder / package, conversion.texts)
+    write(folder / package, conversion.texts, {})
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:

@@ -17,7 +17,7 @@ from privmigrate.convert.operation import (
     Width,
 )
 from privmigrate.convert.patterns import matches
-from privmigrate.convert.words import ARGUMENT, Words, quoted_argv, read_patterns
+from privmigrate.convert.words import ARGUMENT, NO_TEXT, Words, quoted_argv, read_patterns
 from privmigrate.privsep import knowledge
 from privmigrate.rootwrap.rule import Rule
 
@@ -52,6 +52,11 @@ def dead(rule: Rule, source: Source, why: str) -> Outcome:
 def refused(rule: Rule, source: Source, why: str) -> Outcome:
     """Say that what the rule allows cannot be had safely."""
     return Outcome(source, rule.filter_class, Fate.REFUSED, why)
+
+
+def without_words(rule: Rule, source: Source, why: str) -> Outcome:
+    """Say what becomes of a rule with a pattern that cannot be executed, or matches nothing."""
+    return dead(rule, source, why) if why.endswith(NO_TEXT) else refused(rule, source, why)
 
 
 def start(rule: Rule, source: Source, executable: str) -> Op:

@@ -15,6 +15,7 @@ from privmigrate.convert.lower.base import (
     refused,
     start,
     wide,
+    without_words,
 )
 from privmigrate.convert.operation import Cat, Environment, Kill, Kind, Param, Prefix, Rest, Source
 from privmigrate.convert.words import read_patterns
@@ -74,6 +75,8 @@ def kill_filter(rule: Rule, source: Source) -> Lowered:
     if len(rule.texts) < 2 or not rule.texts[1]:  # noqa: PLR2004 - user and program
         return dead(rule, source, "names no program")
     run_as, program, *words = rule.texts
+    if "/" in program and not program.startswith("/"):
+        return dead(rule, source, f"no process runs '{program}': a path must be absolute")
     if run_as != "root":
         why = f"{run_as} may signal its own processes only, and the native kill cannot hold to that"
         return refused(rule, source, why)
@@ -174,7 +177,7 @@ def chaining_regexp_filter(rule: Rule, source: Source) -> Lowered:
         return dead(rule, source, no_name(patterns, command))
     words = read_patterns(command, patterns[1:], rule.comments)
     if words.never is not None:
-        return dead(rule, source, words.never)
+        return without_words(rule, source, words.never)
     return Prefix(
         command=command,
         candidates=(executable,),

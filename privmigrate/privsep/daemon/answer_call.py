@@ -5,7 +5,7 @@ Nothing that an entrypoint does may end a worker, and every call that was begun 
 
 import traceback
 from _thread import get_ident
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.daemon.connection import Connection
 from privmigrate.privsep.messages import (
@@ -52,7 +52,8 @@ class Turn:
 
 def answer_call(server: "Server", connection: Connection, message: Message, turn: Turn) -> None:
     """Run one entrypoint and answer."""
-    _, number, name, args, kwargs = cast("_Call", message)
+    call_fields: _Call = message  # type: ignore[assignment]
+    _, number, name, args, kwargs = call_fields
     call = Call(connection, number, turn.cancellation)
     server.begin(call)
     try:
@@ -60,7 +61,7 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
         if connection.closed:
             return
         try:
-            value = server.entrypoints.find(name)(args, kwargs)
+            value = server.entrypoints.find(name)(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer like any other
             answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
             server.answer(connection, answer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.linux.capabilities import read_sets
 from privmigrate.privsep.daemon.answer_call import Turn
-from privmigrate.privsep.daemon.connection import Connection, State
+from privmigrate.privsep.daemon.connection import Connection
 from privmigrate.privsep.messages import VERSION, WELCOME, Message, ProtocolError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def answer_attach(server: "Server", _connection: Connection, message: Message, t
         sock.close()  # gone already, or never connected
         return
     sock.setblocking(True)
-    server.attach(Connection(sock, key, State.SERVING, shared=bool(shared)))
+    server.attach(Connection(sock, key, shared=bool(shared)))
 
 
 def answer_cancel(server: "Server", _connection: Connection, message: Message, _turn: Turn) -> None:

@@ -4,8 +4,9 @@ import enum
 import socket
 import struct
 from _thread import allocate_lock
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.messages import (
     ANSWER,
@@ -19,6 +20,11 @@ from privmigrate.privsep.messages import (
     read_lengths,
 )
 from privmigrate.privsep.wire import receive_parts, send_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from privmigrate.privsep.daemon.requests import Row
 
 STALL_SECONDS: Final = 30
 """How long a client may not read an answer, or not go on with a message in PARTS."""
@@ -46,29 +52,46 @@ class Connection:
         key: the client's name for it.
         shared: it carries several calls at a time.
         misses: how often in a row the next request was not there yet; see `Server`.
-        state: INV-2: changed by `Server` alone, as the table of requests says.
+        state: changed by `Server` alone, as the table of requests says.
+        rows: what may be asked in this state.
         closed: the client hung up, or broke the protocol; set before its calls are cancelled.
     """
 
-    __slots__ = ("_encoder", "_lock", "closed", "fd", "key", "misses", "shared", "sock", "state")
+    __slots__ = (
+        "_encoder",
+        "_lock",
+        "closed",
+        "fd",
+        "key",
+        "misses",
+        "rows",
+        "shared",
+        "sock",
+        "state",
+    )
 
-    def __init__(
-        self, sock: socket.socket, key: int, state: State, *, shared: bool = False
-    ) -> None:
+    def __init__(self, sock: socket.socket, key: int, *, shared: bool = False) -> None:
         # a client that stops in the middle holds one worker for so long, and no longer
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
         self.sock = sock
         self.fd = sock.fileno()
         self.key = key
-        self.state = state
+        self.state = State.GREETING
+        self.rows: Mapping[object, Row] = {}
         self.shared = shared
         self.misses = 0
         self.closed = False
         self._lock = allocate_lock()
         self._encoder = Encoder()
 
+    def enter(self, state: State, rows: "Mapping[object, Row]") -> None:
+        """Be in a state, where these rows of the table apply."""
+        self.state = state
+        self.rows = rows
+
     def __del__(self) -> None:
+        # INV-11: here and nowhere else, when no worker can use the number any more
         self.sock.close()
 
     def receive(self, decoder: Decoder) -> Message | None:

@@ -4,7 +4,7 @@ This is the whole of what the unprivileged side can make the daemon do. A messag
 for the state of its connection ends that connection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -41,4 +41,6 @@ REQUESTS: Final = (
     Row(CALL, State.SERVING, answer_call, State.SERVING),
 )
 
-ROWS: Final = {(row.kind, row.state): row for row in REQUESTS}
+ROWS: Final[Mapping[State, Mapping[object, Row]]] = {
+    state: {row.kind: row for row in REQUESTS if row.state is state} for state in State
+}

@@ -52,6 +52,8 @@ CONNECTIONS: Final = 400
 ABANDONED: Final = 64
 GRACE_SECONDS: Final = 5.0
 """How long calls may take to end when the client is gone, after their commands were killed."""
+STUCK_SECONDS: Final = 0.001
+"""All workers busy for so long with the same calls: there should be more of them."""
 SWITCH_SECONDS: Final = 0.001
 """Python code in one call delays the others by this much; the interpreter's default is five."""
 
@@ -60,6 +62,7 @@ _HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ONE_FD: Final = array.array("i", [0]).itemsize
 _CONTROL_FDS: Final = 4
 _TAKEN: Final = object()
+_AT_FIRST: Final = 2
 _IN_A_ROW: Final = 16
 """Requests of one connection after each other; then others have their turn."""
 _PATIENCE: Final = 3
@@ -92,10 +95,15 @@ class Server:
         self.sends_tracebacks = False
         self.follows_level = follows_level
         self.running: dict[Call, None] = {}
-        self._control = Connection(control, 0, State.GREETING)
+        self._control = Connection(control, 0)
+        self._control.enter(State.GREETING, ROWS[State.GREETING])
         self._handler = handler
         self._size = size
+        self._wanted = min(size, _AT_FIRST)
         self._workers = 0
+        self._was_asked = False
+        self._suspects: frozenset[Call] | None = None
+        self._decide_at = 0.0
         self._abandoned = 0
         self._counting = allocate_lock()
         self._no_calls = Cancellation()
@@ -116,19 +124,18 @@ class Server:
         self._events.register(self._wake, select.EPOLLIN)
         try:
             while self._handle_events():
-                pass
+                self._add_workers()
         finally:
             self._stop()
 
     def _handle_events(self) -> bool:
-        for fd, _events in self._events.poll():
+        for fd, _events in self._events.poll(None if self._suspects is None else STUCK_SECONDS):
             if fd == self._control.fd:
                 if not self._handle_control():
                     return False
             elif fd == self._wake:
                 with suppress(BlockingIOError):
                     os.eventfd_read(fd)
-                self._add_workers()
             elif (connection := self._connections.get(fd)) is not None:
                 self.hang_up(connection)
         return True
@@ -148,24 +155,24 @@ class Server:
 
     def dispatch(self, connection: Connection, message: Message, turn: Turn) -> None:
         """Do what the table says; raise ProtocolError where it says nothing."""
-        row = ROWS.get((message[0], connection.state))  # type: ignore[arg-type]
+        row = connection.rows.get(message[0])
         if row is None or len(turn.fds) != row.descriptors:
             for fd in turn.fds:
                 os.close(fd)
             raise ProtocolError("a message that has no place here")
         row.handler(self, connection, message, turn)
         if row.next is not connection.state:
-            connection.state = row.next
+            connection.enter(row.next, ROWS[row.next])
 
     def attach(self, connection: Connection) -> None:
         """Serve another connection."""
         if len(self._connections) >= CONNECTIONS:
             connection.shut_down()
             return
+        connection.enter(State.SERVING, ROWS[State.SERVING])
         self._connections[connection.fd] = connection
         self._events.register(connection.fd, select.EPOLLRDHUP | select.EPOLLET)
         self._requests.register(connection.fd, _WORK)
-        self._add_workers()
 
     def hang_up(self, connection: Connection) -> None:
         """End a connection, from whichever side, and cancel what it waits for."""
@@ -183,8 +190,8 @@ class Server:
         for call in tuple(self.running):
             if not chosen(call):
                 continue
-            # whoever takes the entry out, we or its worker, decides: a worker that does not find
-            # it any more ends, and so its cancellation never meets a later call
+            # INV-12: whoever takes the entry out, we or its worker, decides. A worker that does not
+            # find it any more ends, and so its cancellation never meets a later call
             if self._stopping or self.running.pop(call, _TAKEN) is not _TAKEN:
                 call.cancellation.cancel()
                 if not self._stopping:
@@ -194,11 +201,25 @@ class Server:
         os.eventfd_write(self._wake, 1)
 
     def _add_workers(self) -> None:
-        # by the main thread alone: what threads pass on to threads (capabilities) stays whole
+        """Start missing workers, and more where all have been busy with the same calls for long.
+
+        Short calls are executed quickest by few workers: more only contend for the interpreter.
+        By the main thread alone, so that what threads pass on to threads (capabilities) is whole.
+        """
+        if self._was_asked and time.monotonic() >= self._decide_at:
+            running = frozenset(self.running)
+            if len(running) < self._workers:
+                self._suspects, self._was_asked = None, False
+            elif self._suspects is not None and self._suspects <= running:
+                self._wanted = min(self._size, 2 * self._wanted)
+                self._suspects, self._was_asked = None, False
+            else:
+                self._suspects = running
+                self._decide_at = time.monotonic() + STUCK_SECONDS
         with self._counting:
-            wanted = min(self._size, len(self.running) + 1) - self._workers
-            self._workers += max(wanted, 0)
-        for _ in range(wanted):
+            missing = self._wanted - self._workers
+            self._workers += max(missing, 0)
+        for _ in range(missing):
             start_new_thread(self._work, ())
 
     def _list_descriptors(self) -> tuple[int, ...]:
@@ -275,9 +296,14 @@ class Server:
             self.end(waiting, turn)
 
     def begin(self, call: Call) -> None:
-        """Note what a worker does; ask for another worker if it was the last one idle."""
+        """Note what a worker does; have the main thread look at it if none is idle now."""
         self.running[call] = None
-        if self._workers < self._size and len(self.running) >= self._workers:
+        if (
+            len(self.running) >= self._workers
+            and self._workers < self._size
+            and not self._was_asked
+        ):
+            self._was_asked = True
             os.eventfd_write(self._wake, 1)
 
     def end(self, call: Call, turn: Turn) -> None:

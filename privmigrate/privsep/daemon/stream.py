@@ -89,7 +89,7 @@ class StreamServer:
             case (Message.CALL, str() as name, tuple() as args, dict() as kwargs):
                 module, _, function = name.rpartition(".")
                 try:
-                    value = self._entrypoints.find(f"{module}:{function}")(args, kwargs)
+                    value = self._entrypoints.find(f"{module}:{function}")(*args, **kwargs)
                 except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer too
                     return _as_err(error)
                 return (Message.RET.value, value)
