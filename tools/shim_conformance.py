@@ -1,6 +1,6 @@
 """Runs commands through oslo-rootwrap and through the shim, and compares what anybody could see.
 
-    sudo python -m tools.shim_conformance [--verbose]
+    sudo python -m tools.shim_conformance [--execution child|exec|daemon] [--verbose]
 
 Under real sudo, as an unprivileged user. Seen from outside: standard output and error, exit
 status. Seen by the command: environment, folder, umask, limits, priority, ids, groups, session,
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.shim.script import render_client
+from privmigrate.shim.settings import EXECUTIONS
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 USER: Final = "nobody"
@@ -233,6 +234,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.execution = EXECUTIONS[0]
         folder.chmod(0o755)
         self.programs = folder / "bin"
         self.programs.mkdir()
@@ -270,7 +272,12 @@ class Stage:
         lines = [f"filters_path={self.folder}/rootwrap.d"]
         if "exec_dirs" not in options:
             lines.append(f"exec_dirs={self.programs},/sbin,/usr/sbin,/bin,/usr/bin")
-        path.write_text("\n".join(("[DEFAULT]", *lines, options, "")))
+        lines += [options]
+        if not options.startswith("["):
+            lines += ["[privmigrate]", f"execution = {self.execution}"]
+        text = "\n".join(("[DEFAULT]", *lines, ""))
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
         return path
 
 
@@ -373,6 +380,9 @@ def staged() -> Iterator[Stage]:
 def main() -> int:
     """Run all cases, print what differs, and give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--execution", choices=EXECUTIONS, default=EXECUTIONS[0], help="in which of our ways"
+    )
     parser.add_argument("--verbose", action="store_true", help="name every case")
     arguments = parser.parse_args()
     number, different = 0, 0
@@ -380,6 +390,7 @@ def main() -> int:
     with staged() as stage:
         for case in cases():
             number += 1
+            stage.execution = arguments.execution
             found = compare(run(stage, stage.theirs, case), run(stage, stage.ours, case))
             if found or arguments.verbose:
                 print(case.name, "differs" if found else "is the same")

@@ -42,7 +42,7 @@ def image() -> Iterator[Path]:
 
 def state(folder: Path) -> dict[str, tuple[object, ...]]:
     """Every file: what it is, whose, and with what in it."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in folder.rglob("*"):
         status = path.lstat()
         if path.is_symlink():

@@ -95,7 +95,7 @@ def test_the_first_client_starts_it_and_the_next_ones_use_it(shim: Shim) -> None
 
 
 def test_clients_that_race_get_one_daemon(shim: Shim) -> None:
-    words = [shim.client, shim.config, "sh", "-c", "echo ran"]
+    words: list[str | Path] = [shim.client, shim.config, "sh", "-c", "echo ran"]
     racing = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(12)]
     assert [process.communicate()[0] for process in racing] == [b"ran\n"] * 12
     pids = {shim.up() for _ in range(3)}

@@ -35,7 +35,7 @@ class Oracle:
         self.config = wrapper.RootwrapConfig(raw)
         names = os.listdir
 
-        with mock.patch.object(wrapper.os, "listdir", lambda path: sorted(names(path))):
+        with mock.patch.object(os, "listdir", lambda path: sorted(names(path))):
             self.filters = wrapper.load_filters(self.config.filters_path)
 
     def decide(self, argv: Sequence[str]) -> Answer:
@@ -48,6 +48,7 @@ class Oracle:
             except wrapper.NoFilterMatched:
                 return 99, " ".join(words)
             except wrapper.FilterMatchNotExecutable as error:
+                assert error.match
                 return 96, error.match.exec_path, error.match.name
             command = found.get_command(words, self.config.exec_dirs)
             environ = found.get_environment(words)
@@ -224,6 +225,8 @@ def test_the_program_of_a_process_is_found_as_under_oslo_rootwrap(
             case "replaced":
                 path.unlink()
                 shutil.copy("/bin/true", path)
+            case _:
+                pass
         argv = ["kill", "-9", str(process.pid)]
         theirs, found = oracle.decide(argv), ours(index, argv)
         process.kill()

@@ -129,7 +129,7 @@ def test_an_edit_counts_at_once(installed: Path, write_config: WriteConfig, chan
             other = config.parent / "other"
             other.write_text("[Filters]\n")
             other.rename(filters)
-        case "mode":
+        case _:
             folder.chmod(0o777)
             expected = 97
     assert run([installed, config, "sleep", "0"]).returncode == expected
@@ -184,7 +184,7 @@ def test_a_signal_ends_the_command_and_then_the_client(
     installed: Path, write_config: WriteConfig, number: int
 ) -> None:
     config = write_config(FILTERS)
-    words = [installed, config, "sh", "-c", "echo $$; exec sleep 60"]
+    words: list[str | Path] = [installed, config, "sh", "-c", "echo $$; exec sleep 60"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout
         pid = int(process.stdout.readline())
