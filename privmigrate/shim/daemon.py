@@ -20,7 +20,7 @@ from privmigrate.linux.spawn import Program, spawn
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
-from privmigrate.shim.index import Built, Source, build, store
+from privmigrate.shim.index import Built, Source, build, own_signatures, store
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 
@@ -29,7 +29,7 @@ _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SET
 
 
 class Outgrown(PrivmigrateError):  # noqa: N818 - an outcome, not an error
-    """A command needs more than this daemon kept; nothing was started."""
+    """A command needs another daemon: one that kept more, or a newer one; nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Executor:
         """Read the configuration; raise as `index.build`."""
         self._source: Final = source
         self.environ: Final = dict(os.environb)
+        self._ours: Final = own_signatures()
         self._loading: Final = threading.Lock()
         self._built = build(source)
         self._index = client.Index(self._built.data)
@@ -143,6 +144,8 @@ class Executor:
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
             if not self._index.is_fresh(self._path):
+                if own_signatures() != self._ours:
+                    raise Outgrown("privmigrate was upgraded")
                 try:
                     self._built = build(self._source)
                 except InputError as error:

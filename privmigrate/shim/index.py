@@ -42,6 +42,11 @@ _OURS: Final = (
 )
 
 
+def own_signatures() -> tuple[str, ...]:
+    """Of the files of ours that count: whether an upgrade has replaced them."""
+    return _signatures(tuple(("F", path) for path in _OURS))
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """An index, what it was made of, and whether it may be kept."""

@@ -38,7 +38,8 @@ def test_many_clients_at_once_each_run_once(shim: Shim, trusted_dir: Path) -> No
     """150 processes, more than the daemon runs at once, in part before it is there."""
     running = []
     for number in range(150):
-        words = [shim.client, shim.config, "sh", "-c", f"echo {number} >> {trusted_dir}/marks"]
+        script = f"echo {number} >> {trusted_dir}/marks"
+        words: list[str | Path] = [shim.client, shim.config, "sh", "-c", script]
         running.append(subprocess.Popen(words, start_new_session=True))
     assert [process.wait(60) for process in running] == [0] * 150
     assert marked(trusted_dir) == Counter(str(number) for number in range(150))

@@ -3,6 +3,7 @@
 import hmac
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -273,3 +274,21 @@ def test_status_shows_the_daemon(
     assert [entry["name"] for entry in found["filters"]] == [
         "echo", "sh", "cat", "missing", "privsep-helper"
     ]  # fmt: skip
+
+
+def test_a_daemon_of_an_older_package_makes_way(
+    trusted_dir: Path, write_config: WriteConfig
+) -> None:
+    package = trusted_dir / "site" / "privmigrate"
+    shutil.copytree(PROJECT / "privmigrate", package)
+    program = trusted_dir / "daemon"
+    program.write_text(
+        f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
+        "from privmigrate.shim.rootwrap_daemon_main import main; sys.exit(main())\n"
+    )
+    client = Client([sys.executable, "-I", str(program), str(write_config(FILTERS))])
+    first = client.execute(["sh", "-c", "echo $PPID"])[1]
+    assert client.execute(["sh", "-c", "echo $PPID"])[1] == first
+    (package / "shim" / "plan.py").touch()
+    assert client.execute(["sh", "-c", "echo $PPID"])[1] != first
+    client.close()

@@ -48,7 +48,7 @@ class Oracle:
             except wrapper.NoFilterMatched:
                 return 99, " ".join(words)
             except wrapper.FilterMatchNotExecutable as error:
-                assert error.match
+                assert error.match  # noqa: PT017 - for the type checker
                 return 96, error.match.exec_path, error.match.name
             command = found.get_command(words, self.config.exec_dirs)
             environ = found.get_environment(words)

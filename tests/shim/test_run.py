@@ -240,3 +240,27 @@ def test_secrets_are_not_logged() -> None:
 @pytest.mark.parametrize("text", ['a"b\\c', "é\n", "\U0001f600", "\udcff", ""])
 def test_audit_strings_are_json(text: str) -> None:
     assert json.loads(client.quote(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "exact", "strict"),
+    [
+        (["echo", "5"], 0, 0),
+        (["echo", "5\n"], 0, 99),
+        (["echo", "٣"], 0, 99),
+        (["cat", "/etc/hostname-not"], 1, 99),
+        (["missing"], 96, 96),
+        (["unknown"], 99, 99),
+    ],
+)
+def test_strict_mode_is_narrower(
+    installed: Path, write_config: WriteConfig, words: list[str], exact: int, strict: int
+) -> None:
+    filters = (
+        "echo: RegExpFilter, echo, root, echo, \\d+\ncat: RegExpFilter, cat, root, cat, "
+        "/etc/hostname|x\nmissing: CommandFilter, /nowhere/missing, root"
+    )
+    config = write_config(filters)
+    assert run([installed, config, *words]).returncode == exact
+    config = write_config(filters, "[privmigrate]\nstrict = yes")
+    assert run([installed, config, *words]).returncode == strict
