@@ -170,7 +170,7 @@ def test_a_daemon_that_dies_is_reported_and_nothing_runs_twice(
 
 def test_a_signal_reaches_the_command(shim: Shim) -> None:
     shim.up()
-    words = [
+    words: list[str | Path] = [
         shim.client,
         shim.config,
         "sh",
