@@ -24,6 +24,7 @@ _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 COMMANDS: "Final" = (
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
+    ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 
 _HELP: "Final" = """\
