@@ -26,7 +26,7 @@ class Refused(PrivmigrateError):  # noqa: N818 - the field's word for the outcom
     """The privileged side will not do what it was asked; the message says which check failed."""
 
 
-class ChannelClosed(PrivmigrateError):  # noqa: N818 - names the state of the channel
+class ChannelClosed(PrivmigrateError, OSError):  # noqa: N818 - names the state of the channel
     """The daemon went away; `may_have_run` says whether the call may have had an effect.
 
     Attributes:

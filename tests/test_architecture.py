@@ -74,7 +74,7 @@ WRITE_CALLS: Final = (
 WRITERS: Final = ("convert/lock.py", "privsep/natives/*.py", "privsep/client/launch.py")
 
 # Who turns a pattern that is not our own into a matcher.
-PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/regex.py")
+PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/matcher.py")
 
 LONG_FILES: Final[tuple[str, ...]] = ()
 MAXIMUM_LINES: Final = 400

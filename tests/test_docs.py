@@ -55,7 +55,7 @@ def steps(document: Path) -> Iterator[Step]:
                 if command:
                     yield Step(number - 1, command, output)
                 command, output = line[2:], ""
-            elif line.startswith("> ") and not output:
+            elif (line + " ").startswith("> ") and not output:
                 command += "\n" + line[2:]
             else:
                 output += line + "\n"
@@ -83,7 +83,7 @@ def test_commands_do_what_the_document_shows(document: Path, folder: Path) -> No
         done = subprocess.run(
             ["bash", "-c", step.command],
             cwd=folder,
-            env={**os.environ, "PATH": path, "COLUMNS": "120", "LC_ALL": "C.UTF-8"},
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(PROJECT), "LC_ALL": "C.UTF-8"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

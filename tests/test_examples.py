@@ -4,15 +4,21 @@ A kind of plugin is one entry of `KINDS`: where its examples are, which kinds of
 plugin needs, and how one is run.
 """
 
+import contextlib
 import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import pytest
 from oslo_rootwrap import wrapper
 
 from privmigrate.examples import Allow, Clean, Deny, Finds, Kept, Same
+from privmigrate.privsep.execute import Executable
+from privmigrate.privsep.natives import NATIVES
 from privmigrate.rootwrap.command import Allowed, Denied
 from privmigrate.rootwrap.filters import FILTERS, Filter, bind
 from privmigrate.rootwrap.parse import parse_filters
@@ -59,6 +65,42 @@ def check_filter_example(name: str, example: Example) -> None:
             assert answer == Denied(filled(example.why))
 
 
+def tree_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What is in a folder: modes, and contents or targets of links."""
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mode,
+            os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes(),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def check_native_example(name: str, example: Example) -> None:
+    """Beside the real tool, in two folders that are set up alike."""
+    assert isinstance(example, Same | Kept)
+    assert example.argv[0] == name
+    native = NATIVES[name].recognise(example.argv)
+    if isinstance(example, Kept):
+        assert native is None
+        return
+    assert native is not None
+    tool = Executable(name, dirs=("/usr/bin", "/bin")).resolve()
+    with tempfile.TemporaryDirectory() as scratch:
+        by_tool, natively = Path(scratch, "tool"), Path(scratch, "native")
+        for folder in (by_tool, natively):
+            folder.mkdir()
+            subprocess.run(["/bin/sh", "-ec", example.setup], cwd=folder, check=True)
+        asked = subprocess.run(
+            example.argv, executable=tool, cwd=by_tool, capture_output=True, check=False
+        )
+        with contextlib.chdir(natively):
+            result = native.perform()
+        assert result == (asked.returncode, asked.stdout, asked.stderr)
+        assert tree_of(natively) == tree_of(by_tool)
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of plugin."""
@@ -75,6 +117,11 @@ KINDS: Final = {
         (Allow, Deny),
         check_filter_example,
         excused=frozenset({"ChainingFilter"}),  # it allows nothing, and says so
+    ),
+    "native": Kind(
+        {name: native.EXAMPLES for name, native in NATIVES.items()},
+        (Same, Kept),
+        check_native_example,
     ),
 }
 
@@ -117,3 +164,12 @@ def test_a_false_example_is_found() -> None:
         check_filter_example("CommandFilter", replace(true, runs=("/bin/other",)))
     with pytest.raises(AssertionError):
         check_filter_example("CommandFilter", Deny("false", true.definition, true.argv, "no"))
+
+
+def test_a_native_that_does_not_do_the_same_is_found() -> None:
+    with pytest.raises(AssertionError):
+        check_native_example("cat", Same("numbers lines", "echo x > f", ("cat", "-n", "f")))
+    with pytest.raises(AssertionError):
+        check_native_example("cat", Same("a pipe", "mkfifo f; echo x > f &", ("cat", "f")))
+    with pytest.raises(AssertionError):
+        check_native_example("cat", Kept("a file", ("cat", "f"), "no reason"))

@@ -135,8 +135,16 @@ def place_of(pair: Pair, name: str, span: object) -> int:
     return next(n for n, r in enumerate(pair.policy.rules) if (r.name, r.span) == (name, span))
 
 
-def compare(pair: Pair, argv: tuple[str, ...], path: str | None = None) -> list[str]:
-    """Everything that differs for one argv; `path` is the caller's PATH where it is not ours."""
+def compare(
+    pair: Pair,
+    argv: tuple[str, ...],
+    path: str | None = None,
+    outcomes: Counter[str] | None = None,
+) -> list[str]:
+    """Everything that differs for one argv; `path` is the caller's PATH where it is not ours.
+
+    `outcomes` counts: a comparison of nothing but refusals proves little.
+    """
     environ = None if path is None else {**os.environ, "PATH": path}
     with mock.patch.dict(os.environ, {} if path is None else {"PATH": path}):
         theirs = ask_oslo(pair, argv)
@@ -150,6 +158,8 @@ def compare(pair: Pair, argv: tuple[str, ...], path: str | None = None) -> list[
         isinstance(exact, Allowed) and exact.command == strict.command
     ):
         wrong.append(f"strict allows {strict}, exact says {exact}")
+    if outcomes is not None:
+        outcomes.update((f"exact {type(exact).__name__}", f"strict {type(strict).__name__}"))
     return wrong
 
 
@@ -275,16 +285,12 @@ class Run:
             if pair.short:
                 argv = tuple(word[:SHORT] for word in argv)
             path = self.random.choice((None, None, *self.world.path_variables))
-            self.note(compare(pair, argv, path), f"{argv!r} in {folder_text(folder)}")
-            self.count(pair.policy, argv)
+            wrong = compare(pair, argv, path, self.outcomes)
             if turn % DECISIONS_PER_FILTERS == 0:
-                self.note(compare_filters(pair, argv), f"{argv!r} in {folder_text(folder)}")
+                wrong += compare_filters(pair, argv)
+            if wrong:
+                self.note(wrong, f"{argv!r} in {folder_text(folder)}")
         return number
-
-    def count(self, policy: Policy, argv: tuple[str, ...]) -> None:
-        """Count the outcomes: a comparison that only ever denies proves little."""
-        for mode in Mode:
-            self.outcomes[f"{mode.value} {type(policy.decide(argv, mode)).__name__}"] += 1
 
 
 def folder_text(folder: Path) -> str:

@@ -27,7 +27,11 @@ TRUSTED: Final = (
     "privmigrate.privsep",
     "privmigrate.privsep.*",
 )
-UNTRUSTED: Final = ("privmigrate.privsep.client", "privmigrate.privsep.client.*")
+UNTRUSTED: Final = (
+    *("privmigrate.privsep.client", "privmigrate.privsep.client.*"),
+    *("privmigrate.privsep.test", "privmigrate.privsep.test.*"),
+    *("privmigrate.privsep.tests", "privmigrate.privsep.tests.*"),
+)
 
 
 @dataclass(frozen=True, slots=True)

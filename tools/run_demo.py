@@ -6,6 +6,7 @@ capabilities, by configuration, for there are none to hold.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ IMAGES: Final = stage.SAMPLE_FOLDERS[1] / "images"
 
 AS_USER: Final = """
 import os, subprocess, sys
-from privileged import volume
+from privileged import process, volume
 
 def show(text):
     print(">>>", text)
@@ -32,13 +33,14 @@ def show(text):
             print(value)
 
 def caps_show():
-    subprocess.run([sys.argv[1], "caps", "show", "--service", "privileged"], check=True)
+    service = "privileged.process_context"
+    print(f"$ privmigrate caps show --service {service}", flush=True)
+    subprocess.run([sys.argv[1], "caps", "show", "--service", service], check=True)
 
 print(f"$ id -un\\n{sys.argv[2]}\\n$ python")
 for text in sys.argv[3:]:
     show(text)
     sys.stdout.flush()
-print("$ privmigrate caps show --service privileged", flush=True)
 caps_show()
 """
 
@@ -97,6 +99,7 @@ def as_root() -> int:
                 f'oct(os.stat("{image}").st_mode)',
                 f'volume.chmod_image("4755", "{image}")',
                 'volume.chmod_image("0640", "/etc/shadow")',
+                'process.guest_identity("-u")',
             )
             command = installed.python.with_name("privmigrate")
             shown = installed.run(installed.python, "-c", AS_USER, command, user, *calls)
@@ -115,7 +118,8 @@ def without_root() -> int:
         package = Path(folder) / "privileged"
         say("one of the generated functions")
         print(definition((package / "volume.py").read_text(), "find_inum"))
-        sections = [path.stem for path in package.glob("*.py")]
+        contexts = (package / "__init__.py").read_text()
+        sections = re.findall(r'cfg_section="(\w+)"', contexts)
         config = Path(folder) / "sample.conf"
         config.write_text("".join(f"[{name}]\ncapabilities =\n" for name in sections))
         say("without root the daemon is a forked child and holds no capabilities")

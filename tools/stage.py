@@ -128,7 +128,7 @@ class Stage:
         (found,) = (self.root / "venv" / "lib").glob("python3.*/site-packages")
         return found
 
-    def start(self, *command: str | Path) -> subprocess.Popen[str]:
+    def start(self, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Start a command as the service's user, in the environment that a service would have."""
         return subprocess.Popen(
             [*command],
@@ -137,7 +137,7 @@ class Stage:
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
-            env={"PATH": PATH, "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+            env={"PATH": PATH, "HOME": "/nonexistent", "LANG": "C.UTF-8", **environment},
             user=self.user.pw_uid,
             group=self.user.pw_gid,
             extra_groups=[],

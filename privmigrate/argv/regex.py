@@ -14,7 +14,7 @@ Solution. The word's language here is that of ``re.fullmatch(pattern + '$', word
 digits for ``\d``: by construction a part of what oslo.rootwrap accepts. `re` executes it where a
 proof says that it needs linear time (`linear`); otherwise an automaton does (`automaton`), which
 always needs linear time and knows every construct but references to groups, conditions on them,
-atomic groups and possessive quantifiers. A pattern with one of these accepts nothing.
+atomic groups and possessive quantifiers. A pattern with one of these accepts nothing (`matcher`).
 
 Trade-offs. The automaton is slower (some 0.1 us per character), and the idioms that most patterns
 consist of become code (`specialise`): constants, alternatives, digits, absolute paths, ``key=``.
@@ -24,12 +24,10 @@ lead out of it by ``..``.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from privmigrate.argv.automaton import Automaton
-from privmigrate.argv.linear import is_linear
+from privmigrate.argv.matcher import Matcher, compile_pattern
 from privmigrate.argv.spec import (
     AbsolutePath,
     Any,
@@ -52,8 +50,9 @@ from privmigrate.argv.syntax import (
     Unsupported,
     parse,
     sequence,
-    unparse,
 )
+
+__all__ = ["Matcher", "Reading", "compile_pattern", "is_literal_with_dots", "read", "specialise"]
 
 MAX_CHOICES: Final = 64
 _DIGIT: Final = Char(((48, 57),))
@@ -61,41 +60,6 @@ _NONZERO: Final = Char(((49, 57),))
 _NO_SLASH: Final = Char(((47, 47),), negated=True)
 _KEY: Final = re.compile(r"-{0,2}[A-Za-z][\w.-]*[=:]\Z")
 _DIRECTORY: Final = re.compile(r"/[^/]+/")
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """A compiled pattern.
-
-    Attributes:
-        pattern: as it was written.
-        why_never: why it accepts nothing, or None.
-        by_re: whether `re` executes it; otherwise an automaton of ours does.
-        matches: says whether the pattern matches the whole text.
-    """
-
-    pattern: str
-    why_never: str | None
-    by_re: bool
-    matches: Callable[[str], bool] = field(repr=False, compare=False)
-
-
-def compile_pattern(pattern: str) -> Matcher:
-    """Compile a pattern for whole texts; what cannot be executed safely accepts nothing."""
-    try:
-        tree = parse(pattern)
-        if is_linear(tree):
-            # The tree is printed again because it differs from the text: ASCII digits, no flags.
-            compiled = re.compile(unparse(tree))
-            return Matcher(
-                pattern, None, by_re=True, matches=lambda text: compiled.fullmatch(text) is not None
-            )
-        return Matcher(pattern, None, by_re=False, matches=Automaton(tree).matches)
-    except Unsupported as unsupported:
-        why = str(unsupported)
-    except RecursionError:
-        why = "it is nested too deeply"
-    return Matcher(pattern, why, by_re=False, matches=lambda _: False)
 
 
 @dataclass(frozen=True, slots=True)

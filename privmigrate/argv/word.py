@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from privmigrate.argv.regex import compile_pattern
 from privmigrate.argv.spec import (
     AbsolutePath,
     Any,
@@ -206,6 +205,8 @@ def _digits_test(spec: Int) -> Test:
 
 
 def _pattern_test(spec: Matches) -> Test:
+    from privmigrate.argv.matcher import compile_pattern  # costs 10 ms that few types need
+
     matcher = compile_pattern(spec.pattern)
     refusal = f"does not match {spec.pattern}"
     if matcher.why_never is not None:

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from _thread import LockType, allocate_lock
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -98,7 +99,9 @@ class Process:
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.poll() is None:
             if deadline is None:
-                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT)
+                # another thread may reap it between our look and our wait: then `poll` knows
+                with suppress(ChildProcessError):
+                    os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT)
                 continue
             left = deadline - time.monotonic()
             if left <= 0:

@@ -42,6 +42,10 @@ class Command(Generic[P]):
         capabilities: the most that what it executes gets, of its context's; None: all of them.
     """
 
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[P, ExecResult]
+
     def __init__(
         self, body: Callable[P, ExecResult], capabilities: Iterable[int] | None = None
     ) -> None:
@@ -56,7 +60,7 @@ class Command(Generic[P]):
     def __repr__(self) -> str:
         return f"<command {self._name}>"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Output:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Output:
         """Run here, and raise ProcessExecutionError unless the command exits with 0."""
 
         def call() -> ExecResult:
@@ -64,7 +68,7 @@ class Command(Generic[P]):
 
         return Policy().apply(call, self.describe(*args, **kwargs))
 
-    def checked(self, *args: P.args, **kwargs: P.kwargs) -> ExecResult:
+    def checked(self, /, *args: P.args, **kwargs: P.kwargs) -> ExecResult:
         """Check the arguments and run the body; the result is not judged.
 
         Raise Refused with the parameter's name, or TypeError for arguments that do not fit the
@@ -77,7 +81,7 @@ class Command(Generic[P]):
         with limited_to(self.capabilities):
             return body(*positional, **named)
 
-    def plan(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Planned, ...]:
+    def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[Planned, ...]:
         """Say what would be executed with these arguments, and execute nothing."""
         planned: list[Planned] = []
 
@@ -89,7 +93,7 @@ class Command(Generic[P]):
             self.checked(*args, **kwargs)
         return tuple(planned)
 
-    def describe(self, *args: P.args, **kwargs: P.kwargs) -> Callable[[], str]:
+    def describe(self, /, *args: P.args, **kwargs: P.kwargs) -> Callable[[], str]:
         """For messages: gives the command line, or the function's name where there is none."""
 
         def line() -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from privmigrate.privsep.client.channel import Channel
-    from privmigrate.privsep.command import Command
+    from privmigrate.privsep.commands import Command
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -135,8 +135,11 @@ class PrivContext:
             raise AssertionError(f'{self!r} entrypoints must be below "{self.prefix}"')
         if getattr(func, MARK, None) is not None:
             raise AssertionError(f"{func!r} is already associated with another PrivContext")
-        kind = CommandEntrypoint if hasattr(func, "checked") else Entrypoint
-        made: Entrypoint[..., object] = kind(self, func, timeout)
+        made: Entrypoint[..., object]
+        if hasattr(func, "checked"):
+            made = cast("Entrypoint[..., object]", CommandEntrypoint(self, func, timeout))
+        else:
+            made = Entrypoint(self, func, timeout)
         # INV-1: what was decorated before the table was sealed is all that a client can call
         if not self._sealed:
             self._entrypoints[made.name] = made
@@ -172,15 +175,6 @@ class PrivContext:
     ) -> object:
         """Have the daemon run an entrypoint, starting it first if need be."""
         timeout = entrypoint.timeout or self.timeout
-        return entrypoint.finish(self._call(entrypoint, args, kwargs, timeout))
-
-    def _call(
-        self,
-        entrypoint: Entrypoint[..., object],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-        timeout: float | None,
-    ) -> object:
         channel = self.channel
         if channel is None or not channel.running:
             channel = self._restart(channel, entrypoint.name)
@@ -193,30 +187,24 @@ class PrivContext:
         channel = self._restart(channel, entrypoint.name)
         return channel.call(entrypoint, args, kwargs, timeout)
 
-    async def call_async(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_async(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await an entrypoint of this context; cancelling the task cancels the call."""
         if not isinstance(function, Entrypoint) or not self.is_entrypoint(function):
             raise TypeError(f"{function!r} is no entrypoint of {self!r}")
         if not self.client_mode:
-            return function.local(*args, **kwargs)
+            return cast("R", function.local(*args, **kwargs))
         channel = self.channel
         if channel is None or not channel.running:
-            import asyncio
-
-            loop = asyncio.get_running_loop()
-            channel = await loop.run_in_executor(None, self._restart, channel, function.name)
+            channel = await _in_thread(self._restart, channel, function.name)
         timeout = function.timeout or self.timeout
         try:
-            value = await channel.call_async(function, args, kwargs, timeout)
+            answered = await channel.call_async(function, args, kwargs, timeout)
         except ChannelClosed as closed:
             if closed.may_have_run:
                 raise
-            import asyncio
-
-            loop = asyncio.get_running_loop()
-            channel = await loop.run_in_executor(None, self._restart, channel, function.name)
-            value = await channel.call_async(function, args, kwargs, timeout)
-        return cast("R", function.finish(value))
+            channel = await _in_thread(self._restart, channel, function.name)
+            answered = await channel.call_async(function, args, kwargs, timeout)
+        return cast("R", function.finish(answered))
 
     def _wrap(
         self,
@@ -228,8 +216,7 @@ class PrivContext:
         """Call any function by its name, as oslo.privsep has it: the daemon knows which it may."""
         if not self.client_mode:
             return func(*args, **kwargs)
-        asked: Entrypoint[..., object] = Entrypoint(self, func, _wrap_timeout)
-        return self._call(asked, args, kwargs, _wrap_timeout or self.timeout)
+        return self.call(Entrypoint(self, func, _wrap_timeout), args, kwargs)
 
     # -- the daemon's life, seen from the client
 
@@ -307,6 +294,13 @@ class PrivContext:
                 words += [word for file in files for word in ("--config-file", file)]
                 words += [word for folder in folders for word in ("--config-dir", folder)]
         return [*words, "--privsep_context", self.pypath, "--privsep_sock_path", sockpath]
+
+
+async def _in_thread(start: "Callable[..., Channel]", *args: object) -> "Channel":
+    """Wait for a daemon to start, and let the event loop go on."""
+    import asyncio
+
+    return await asyncio.get_running_loop().run_in_executor(None, start, *args)
 
 
 __all__ = ["Method", "PrivContext", "init", "name_of"]

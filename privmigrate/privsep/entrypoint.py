@@ -1,11 +1,12 @@
 """Functions that run in the daemon: `f(...)` asks it, `f.local(...)` does not."""
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
-    from privmigrate.privsep.command import Command
+    from privmigrate.privsep.commands import Command
     from privmigrate.privsep.context import PrivContext
     from privmigrate.privsep.execute import ExecResult, Output
     from privmigrate.privsep.policy import Policy
@@ -23,6 +24,7 @@ class Entrypoint(Generic[P, R]):
     Attributes:
         name: what a CALL names, ``module:function``.
         timeout: seconds that a call may take; None is the context's own.
+        answer: what runs for a client: the daemon calls this and nothing else.
     """
 
     def __init__(
@@ -36,29 +38,26 @@ class Entrypoint(Generic[P, R]):
         self.function = function
         self.name = name_of(function)
         self.timeout = timeout
+        self.answer: Callable[..., object] = function
         self._context = context
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in the daemon; in the daemon itself, and outside client mode, run here."""
         context = self._context
         if context.client_mode:
-            return cast("R", context.call(cast("Entrypoint[..., object]", self), args, kwargs))
+            return context.call(self, args, kwargs)  # type: ignore[return-value, arg-type]
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<entrypoint {self.name} of {self._context!r}>"
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run in this process, with this process's privilege."""
         return self.function(*args, **kwargs)
 
-    def answer(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """Run for a client: the daemon calls this and nothing else."""
-        return cast("Callable[..., object]", self.function)(*args, **kwargs)
-
-    def finish(self, value: object) -> object:
-        """Turn what the daemon returned into what the caller gets."""
-        return value
+    def finish(self, answered: Callable[[], object]) -> object:
+        """Make of an answer, which gives a value or raises, what an awaiting caller gets."""
+        return answered()
 
 
 class CommandEntrypoint(Entrypoint[P, "Output"]):
@@ -75,43 +74,64 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         timeout: float | None = None,
     ) -> None:
         super().__init__(context, command, timeout)
+        self.answer = command.checked
         self._command = command
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Output":
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
         """Run in the daemon; raise ProcessExecutionError unless the command exits with 0."""
-        if not self._context.client_mode:
-            return self._command(*args, **kwargs)
+        return self._apply(_default_policy(), args, kwargs)
+
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
+        """Run in this process, with this process's privilege."""
+        return self._command(*args, **kwargs)
+
+    def policy(
+        self,
+        *,
+        check_exit_code: "bool | int | Iterable[int] | None" = True,
+        attempts: int = 1,
+        delay_on_retry: bool = True,
+        log_errors: int | None = None,
+        loglevel: int = logging.DEBUG,
+    ) -> Callable[P, "Output"]:
+        """The same command for a caller who judges it otherwise; the words are processutils'."""
         from privmigrate.privsep.policy import Policy
 
-        return self._apply(Policy(), args, kwargs)
-
-    def policy(self, policy: "Policy") -> Callable[P, "Output"]:
-        """The same command for a caller who judges its result by another policy."""
+        policy = Policy(check_exit_code, attempts, delay_on_retry, log_errors, loglevel)
 
         def judged(*args: P.args, **kwargs: P.kwargs) -> "Output":
             return self._apply(policy, args, kwargs)
 
         return functools.update_wrapper(judged, self)
 
-    def answer(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """Check the arguments and execute."""
-        return cast("Callable[..., object]", self._command.checked)(*args, **kwargs)
-
-    def finish(self, value: object) -> object:
-        """Name the three fields again, which travelled as a tuple."""
-        from privmigrate.privsep.execute import ExecResult
-
-        return ExecResult(*cast("tuple[int, bytes, bytes]", value))
+    def finish(self, answered: Callable[[], object]) -> object:
+        """Judge what came back from a call that was awaited."""
+        return _default_policy().apply(lambda: _as_result(answered()), self.name)
 
     def _apply(
         self, policy: "Policy", args: tuple[object, ...], kwargs: dict[str, object]
     ) -> "Output":
         def ask() -> "ExecResult":
             if self._context.client_mode:
-                return cast("ExecResult", self._context.call(self, args, kwargs))
-            return cast("ExecResult", self.answer(args, kwargs))
+                asked = cast("Entrypoint[..., object]", self)
+                return _as_result(self._context.call(asked, args, kwargs))
+            return cast("ExecResult", self.answer(*args, **kwargs))
 
-        return policy.apply(ask, self.name)
+        describe = cast("Callable[..., Callable[[], str]]", self._command.describe)
+        return policy.apply(ask, describe(*args, **kwargs))
+
+
+def _default_policy() -> "Policy":
+    from privmigrate.privsep.policy import Policy
+
+    return Policy()
+
+
+def _as_result(value: object) -> "ExecResult":
+    """Name the three fields again, which travelled as a tuple."""
+    from privmigrate.privsep.execute import ExecResult
+
+    return ExecResult(*cast("tuple[int, bytes, bytes]", value))
 
 
 def name_of(function: Callable[..., object]) -> str:

@@ -8,7 +8,7 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -144,6 +144,8 @@ class Executable:
         if self._found is None:
             self._found = next(filter(_is_executable, self._paths()), None)
         if self._found is None:
+            if PLANNING.current() is not None:
+                return self.candidates[0]  # nothing is executed, so nothing need be installed
             raise ExecutableNotFound(f"Executable not found: {', '.join(self.candidates)}")
         return self._found
 
@@ -162,7 +164,11 @@ def _is_executable(path: str) -> bool:
 
 
 class Prefix(Protocol):
-    """What stands in front of a command and executes it, such as ``ip netns exec NAME``."""
+    """What stands in front of a command and executes it, such as ``ip netns exec NAME``.
+
+    One that needs capabilities itself has a method `needs` that returns them: commands get them
+    on top of their own, but only behind this prefix.
+    """
 
     def words(self) -> tuple[str, ...]:
         """The words, of which the first is the path of the prefix's own executable."""
@@ -232,10 +238,10 @@ def plan_native(native: str, *argv: str) -> ExecResult | None:
 
 
 def environment(
-    fixed: Mapping[str, str], /, *combinations: tuple[str, ...], **values: str | None
+    fixed: Mapping[str, str], /, *combinations: tuple[str, ...], **values: str | int | None
 ) -> dict[str, str]:
     """Fixed variables and the given ones; refuse a combination of names that is not listed."""
-    given = {name: value for name, value in values.items() if value is not None}
+    given = {name: str(value) for name, value in values.items() if value is not None}
     if combinations and set(given) not in map(set, combinations):
         names = ", ".join(sorted(given)) or "none"
         raise Refused(f"the environment variables given are no permitted combination: {names}")
@@ -260,30 +266,33 @@ def run(
     """
     words = tuple(arg if isinstance(arg, str) else str(arg) for arg in args)
     data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
-    plan = PLANNING.current()
-    if plan is not None:
-        argv = _planned_argv(executable, words, under)
-        added = tuple(sorted((env or {}).items()))
-        return plan(Planned(argv, added, user, None, data))
     try:
-        argv = (*(under.words() if under else ()), executable.resolve(), *words)
-        return _execute(argv, env or {}, user, data)
+        # a prefix without fields is an empty tuple, and no less a prefix
+        front = () if under is None else under.words()
+        argv = (*front, executable.resolve(), *words)
     except ExecutableNotFound as error:
         return _failure(EXIT_NO_EXECUTABLE, str(error))
+    plan = PLANNING.current()
+    if plan is not None:
+        return plan(Planned(argv, tuple(sorted((env or {}).items())), user, None, data))
+    return _execute(argv, env or {}, user, data, _allowed(under))
 
 
-def _planned_argv(
-    executable: Executable, words: tuple[str, ...], under: Prefix | None
-) -> tuple[str, ...]:
-    try:
-        path = executable.resolve()
-    except ExecutableNotFound:
-        path = executable.candidates[0]
-    return (*(under.words() if under else ()), path, *words)
+def _allowed(under: Prefix | None) -> CapabilitySet | None:
+    """At most these: what the command needs, and what stands in front of it."""
+    capabilities = _CAPABILITIES.get()
+    needs = cast("Callable[[], Iterable[int]] | None", getattr(under, "needs", None))
+    if capabilities is None or needs is None:
+        return capabilities
+    return capabilities | CapabilitySet.from_numbers(needs())
 
 
 def _execute(
-    argv: tuple[str, ...], env: Mapping[str, str], user: str | None, stdin: bytes | None
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    user: str | None,
+    stdin: bytes | None,
+    allowed: CapabilitySet | None,
 ) -> ExecResult:
     try:
         identity = None if user is None else identity_of(user)
@@ -299,7 +308,7 @@ def _execute(
             stdout=stdout_fd,
             stderr=stderr_fd,
         )
-        capabilities = None if identity is not None else _CAPABILITIES.get()
+        capabilities = None if identity is not None else allowed
         return spawn(program, capabilities=capabilities, user=identity)
 
     try:

@@ -5,10 +5,27 @@ Nothing here imports eventlet; a process that did not is not asked for it.
 
 import select
 import sys
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Final
 
 MODULES: Final = ("os", "select", "socket", "thread", "time", "MySQLdb", "builtins", "subprocess")
 """eventlet's names for what it replaces."""
+
+
+Library = tuple[str, Callable[[], Iterable[tuple[str, ModuleType]]]]
+
+
+def libraries() -> list[Library]:
+    """What eventlet would replace: its name for it, and what gives names and green modules."""
+    patcher = sys.modules.get("eventlet.patcher")
+    found: list[Library] = []
+    for name in MODULES if patcher is not None else ():
+        for function in (f"_green_{name}_modules", f"_green_{name}"):
+            if hasattr(patcher, function):
+                found.append((name, getattr(patcher, function)))
+                break
+    return found
 
 
 def unpatch() -> None:
@@ -16,21 +33,17 @@ def unpatch() -> None:
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is None:
         return
-    for name in MODULES:
+    for name, modules in libraries():
         if not patcher.is_monkey_patched(name):
             continue
-        pairs = getattr(patcher, f"_green_{name}_modules", None) or getattr(
-            patcher, f"_green_{name}", None
-        )
-        for original_name, green in pairs() if pairs is not None else ():
+        for original_name, green in modules():
             patched = sys.modules.get(original_name)
             original = patcher.original(original_name)
-            for attribute in green.__patched__:
-                if hasattr(original, attribute) and patched is not None:
+            for attribute in (*green.__patched__, *getattr(green, "__deleted__", ())):
+                if hasattr(original, attribute):
                     setattr(patched, attribute, getattr(original, attribute))
-            for attribute in getattr(green, "__deleted__", ()):
-                if hasattr(original, attribute) and patched is not None:
-                    setattr(patched, attribute, getattr(original, attribute))
+                elif hasattr(patched, attribute):
+                    delattr(patched, attribute)
 
 
 def wait(fd: int, seconds: float | None, *, write: bool = False) -> bool:

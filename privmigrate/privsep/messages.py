@@ -23,7 +23,9 @@ CALL: Final = 3  # (id, entrypoint, args, kwargs)
 RESULT: Final = 4  # (id, value)
 ERROR: Final = 5  # (id, module, class, args, attributes, traceback)
 LOG: Final = 6  # (id, record)
-ATTACH: Final = 7  # (key), with the daemon's end of a new connection
+ATTACH: Final = (
+    7  # (key, carries several calls at a time), with the daemon's end of a new connection
+)
 CANCEL: Final = 8  # (key, id)
 PARTS: Final = 9  # (lengths): the next datagrams are one message in pieces
 
@@ -41,17 +43,21 @@ NAMES: Final = {
 
 Message = tuple[object, ...]
 
+ANYTHING: Final = (int, int, object)
+"""The fields of a RESULT, whose value may be anything."""
+
 FIELDS: Final[dict[object, tuple[type, ...]]] = {
     HELLO: (int, int, int, bool),
     WELCOME: (int, int, str, int, int, int),
     CALL: (int, int, str, tuple, dict),
     ERROR: (int, int, str, str, tuple, dict, str),
     LOG: (int, int, dict),
-    ATTACH: (int, int),
+    ATTACH: (int, int, bool),
     CANCEL: (int, int, int),
     PARTS: (int, tuple),
+    RESULT: ANYTHING,
 }
-"""The exact types of a message's elements, the kind first; a RESULT's value may be anything."""
+"""The exact types of a message's elements, the kind first."""
 
 DATAGRAM: Final = 64 * 1024
 """The largest message that travels as one datagram, and the size of every receive buffer."""
@@ -140,22 +146,7 @@ def encode_parts(message: Message, limits: Limits) -> tuple[bytes, ...]:
     Raise as `Encoder.encode`, and ValueError where a limit of the other side is exceeded.
     """
     pieces: list[bytes] = []
-
-    def take(value: object) -> object:
-        kind = type(value)
-        if kind is bytes or kind is str:
-            if len(value) <= BULK or len(pieces) >= limits.parts - 1:  # type: ignore[arg-type]
-                return value
-            pieces.append(value if kind is bytes else value.encode("utf-8", "surrogateescape"))  # type: ignore[attr-defined, arg-type]
-            code = _BYTES_PART if kind is bytes else _TEXT_PART
-            return msgpack.ExtType(code, (len(pieces) - 1).to_bytes(2, "big"))
-        if isinstance(value, list | tuple):
-            return tuple(take(item) for item in value)
-        if isinstance(value, dict):
-            return {key: take(item) for key, item in value.items()}
-        return value
-
-    packed = _packer()(take(message))
+    packed = _packer()(_take_out(message, pieces, limits.parts - 1))
     lengths = (len(packed), *map(len, pieces))
     if len(packed) > limits.packed or sum(lengths) > limits.total:
         raise ValueError(
@@ -165,22 +156,66 @@ def encode_parts(message: Message, limits: Limits) -> tuple[bytes, ...]:
     return (_packer()((PARTS, lengths)), packed, *pieces)
 
 
-def decode(data: bytes | memoryview) -> Message:
-    """Read one datagram; raise ProtocolError for anything that is not exactly one message."""
-    try:
-        message = msgpack.unpackb(
-            data,
-            use_list=False,
-            raw=False,
-            strict_map_key=False,
-            unicode_errors="surrogateescape",
-            ext_hook=_refuse_extension,
-        )
-    except ProtocolError:
-        raise
-    except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
-        raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
-    return _check(message, data)
+def _take_out(value: object, pieces: list[bytes], room: int) -> object:
+    """Replace large texts and bytes by references to `pieces`, where they are put."""
+    # no nested function: one that calls itself keeps what it sees alive until the next collection
+    if isinstance(value, bytes | str):
+        if type(value) not in {bytes, str} or len(value) <= BULK or len(pieces) >= room:
+            return value
+        if isinstance(value, bytes):
+            code = _BYTES_PART
+            pieces.append(value)
+        else:
+            code = _TEXT_PART
+            pieces.append(value.encode("utf-8", "surrogateescape"))
+        return msgpack.ExtType(code, (len(pieces) - 1).to_bytes(2, "big"))
+    if isinstance(value, list | tuple):
+        return tuple(_take_out(item, pieces, room) for item in value)
+    if isinstance(value, dict):
+        return {key: _take_out(item, pieces, room) for key, item in value.items()}
+    return value
+
+
+class Decoder:
+    """Reads datagrams from one buffer; for one thread at a time.
+
+    Attributes:
+        buffer: where the next datagram is to be received.
+    """
+
+    __slots__ = ("_view", "buffer")
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(DATAGRAM)
+        self._view = memoryview(self.buffer)
+
+    def decode(self, size: int) -> Message:
+        """Read the datagram of so many bytes; raise ProtocolError unless it is one message."""
+        if size > DATAGRAM:
+            raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
+        try:
+            message = msgpack.unpackb(
+                self._view[:size],
+                use_list=False,
+                raw=False,
+                strict_map_key=False,
+                unicode_errors="surrogateescape",
+                ext_hook=_refuse_extension,
+            )
+        except ProtocolError:
+            raise
+        except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
+            raise ProtocolError(f"what is no message: {_say(error)}") from None
+        if self.buffer.find(_TIMESTAMP_BYTE, 0, size) >= 0:
+            _refuse_timestamps(message)
+        return _check(message)
+
+
+def decode(data: bytes) -> Message:
+    """Read one datagram that is already here; raise as `Decoder.decode`."""
+    decoder = Decoder()
+    decoder.buffer[: len(data)] = data
+    return decoder.decode(len(data))
 
 
 def read_lengths(message: Message, limits: Limits) -> tuple[int, ...]:
@@ -197,29 +232,37 @@ def read_lengths(message: Message, limits: Limits) -> tuple[int, ...]:
     return lengths
 
 
-def decode_parts(parts: list[bytes], limits: Limits) -> Message:
-    """Put a message in PARTS together again; every piece must be used once, and in order."""
-    used = 0
-    containers = 0
+class _Parts:
+    """The hooks for one message in PARTS: they put the pieces back, and count."""
 
-    def insert(code: int, data: bytes) -> object:
-        nonlocal used
-        used += 1
-        if used >= len(parts) or int.from_bytes(data, "big") != used - 1:
+    __slots__ = ("containers", "limits", "parts", "used")
+
+    def __init__(self, parts: list[bytes], limits: Limits) -> None:
+        self.parts = parts
+        self.limits = limits
+        self.used = 0
+        self.containers = 0
+
+    def insert(self, code: int, data: bytes) -> object:
+        self.used += 1
+        if self.used >= len(self.parts) or int.from_bytes(data, "big") != self.used - 1:
             raise ProtocolError("a part that was not sent")
         if code == _BYTES_PART:
-            return parts[used]
+            return self.parts[self.used]
         if code == _TEXT_PART:
-            return parts[used].decode("utf-8", "surrogateescape")
+            return self.parts[self.used].decode("utf-8", "surrogateescape")
         raise ProtocolError(f"an extension type: {code}")
 
-    def count(container: object) -> object:
-        nonlocal containers
-        containers += 1
-        if containers > limits.containers:
-            raise ProtocolError(f"a message of more than {limits.containers} arrays and maps")
+    def count(self, container: object) -> object:
+        self.containers += 1
+        if self.containers > self.limits.containers:
+            raise ProtocolError(f"a message of more than {self.limits.containers} arrays and maps")
         return container
 
+
+def decode_parts(parts: list[bytes], limits: Limits) -> Message:
+    """Put a message in PARTS together again; every piece must be used once, and in order."""
+    hooks = _Parts(parts, limits)
     try:
         message = msgpack.unpackb(
             parts[0],
@@ -227,42 +270,41 @@ def decode_parts(parts: list[bytes], limits: Limits) -> Message:
             raw=False,
             strict_map_key=False,
             unicode_errors="surrogateescape",
-            ext_hook=insert,
-            list_hook=count,
-            object_hook=count,
+            ext_hook=hooks.insert,
+            list_hook=hooks.count,
+            object_hook=hooks.count,
         )
     except ProtocolError:
         raise
     except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
         raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
-    if used != len(parts) - 1:
+    if hooks.used != len(parts) - 1:
         raise ProtocolError("a part that is not used")
-    return _check(message, parts[0])
+    if _TIMESTAMP_BYTE in parts[0]:
+        _refuse_timestamps(message)
+    return _check(message)
 
 
-def _check(message: object, data: bytes | memoryview) -> Message:
-    if type(message) is not tuple or not message:
-        raise ProtocolError("a message that is no array")
-    kind = message[0]
-    if kind == RESULT and type(kind) is int:
-        fits = len(message) == 3 and type(message[1]) is int  # noqa: PLR2004 - kind, id, value
-    else:
+def _check(message: object) -> Message:
+    """Compare with the table of fields; raise ProtocolError."""
+    # a tuple it must be: bytes and maps can be indexed and counted too
+    if type(message) is tuple and message:
         try:
-            fits = FIELDS.get(kind) == tuple(map(type, message))
-        except TypeError:  # an unhashable kind
-            fits = False
-    if not fits:
-        raise ProtocolError(f"a message of unknown kind or shape: {_show(kind)}")
-    # msgpack builds timestamps itself, whatever the hook says; each contains this byte
-    if _TIMESTAMP_BYTE in bytes(data) and _holds_timestamp(message):
-        raise ProtocolError("an extension type: -1")
-    return message
+            fields = FIELDS.get(message[0])
+        except TypeError:  # a kind that cannot be hashed
+            fields = None
+        if fields == (*map(type, message),):
+            return message
+        if fields is ANYTHING and len(message) == len(ANYTHING) and type(message[1]) is int:
+            return message
+    raise ProtocolError("a message of the wrong shape")
 
 
 _TIMESTAMP_BYTE: Final = b"\xff"
+"""msgpack makes timestamps whatever the hook for extensions says; each contains this byte."""
 
 
-def _holds_timestamp(message: Message) -> bool:
+def _refuse_timestamps(message: object) -> None:
     todo: list[object] = [message]
     while todo:
         value = todo.pop()
@@ -272,48 +314,15 @@ def _holds_timestamp(message: Message) -> bool:
             todo.extend(value.keys())
             todo.extend(value.values())
         elif isinstance(value, msgpack.Timestamp):
-            return True
-    return False
+            raise ProtocolError("an extension type: -1")
 
 
 def _refuse_extension(code: int, _data: bytes) -> object:
     raise ProtocolError(f"an extension type: {code}")
 
 
-def _show(kind: object) -> str:
-    name = NAMES.get(kind) if type(kind) is int else None
-    return name or repr(kind)[:40]
-
-
 def _say(error: Exception) -> str:
     return str(error)[:100] or type(error).__name__
-
-
-def explain_unsendable(value: object, name: str) -> str | None:
-    """Say which part of `value` cannot be sent, and of which type it is; None if all can be."""
-    todo: list[tuple[str, object, int]] = [(name, value, 0)]
-    while todo:
-        where, item, depth = todo.pop()
-        if depth > _DEPTH:
-            return f"{where[:100]}... is nested too deeply"
-        match item:
-            case None | float() | str() | bytes() | bytearray() | memoryview():
-                pass
-            case int():
-                if not -(2**63) <= item < 2**64:
-                    return f"{where} is an int of more than 64 bits"
-            case list() | tuple():
-                todo.extend((f"{where}[{i}]", part, depth + 1) for i, part in enumerate(item))
-            case dict():
-                todo.extend((f"a key of {where}", key, depth + 1) for key in item)
-                todo.extend((f"{where}[{key!r}]", part, depth + 1) for key, part in item.items())
-            case _:
-                kind = type(item)
-                return f"{where} is of type {kind.__module__}.{kind.__qualname__}"
-    return None
-
-
-_DEPTH: Final = 500  # msgpack packs 511 levels; the message around takes a few
 
 
 class StreamDecoder:

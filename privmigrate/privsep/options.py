@@ -148,7 +148,7 @@ def read_config_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _paths(name: str) -> tuple[str, ...]:
     try:
-        found = cfg.CONF[name]
+        found = getattr(cfg.CONF, name)
     except cfg.NoSuchOptError:
         return ()
     return tuple(found or ())

@@ -12,6 +12,7 @@ from privmigrate.argv.spec import (
     Matches,
     PathWithin,
 )
+from privmigrate.linux.capabilities import Capability
 from privmigrate.privsep.execute import Executable, Prefix
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Pid",
     "Prefix",
     "Stdin",
+    "Word",
 ]
 
 Argument = Annotated[str | int, Any()]
@@ -38,6 +40,9 @@ Argument = Annotated[str | int, Any()]
 
 Operand = Annotated[str | int, Any(operand=True, newline=False)]
 """A word that no tool takes for an option."""
+
+Word = Annotated[str | int, Any(operand=True, empty=False, newline=False)]
+"""An operand that is not empty."""
 
 Digits = Annotated[int | str, Int()]
 """A number without sign, given as one or as its ASCII digits."""
@@ -66,3 +71,7 @@ class Netns(NamedTuple):
     def words(self) -> tuple[str, ...]:
         """The words in front of the command."""
         return (_IP.resolve(), "netns", "exec", self.name)
+
+    def needs(self) -> tuple[int, ...]:
+        """To enter the namespace, and to mount its /sys."""
+        return (Capability.CAP_NET_ADMIN, Capability.CAP_SYS_ADMIN)

@@ -9,10 +9,10 @@ one sees. What that takes, per class of oslo.rootwrap 7.10:
   (NUL, lone surrogates): for such an argv every filter is a candidate.
 - KillFilter, ReadFileFilter, IpFilter and IpNetnsExecFilter match one fixed word.
 - RegExpFilter matches by its first pattern and the number of words, ChainingRegExpFilter by its
-  first pattern. A pattern without metacharacters matches itself, and itself with a newline behind
-  (`$`). Of another one, what stands before its first metacharacter has to begin the word. Where
-  compiling may raise something else than `re.error`, which counts as no match, it is a candidate
-  for every word.
+  first pattern. A pattern without metacharacters that are not escaped matches that text, and that
+  text with a newline behind (`$`). Of another one, what stands before the first of them has to
+  begin the word. Where compiling may raise something else than `re.error`, which counts as no
+  match, it is a candidate for every word.
 - EnvFilter matches by the word behind the assignments, and there have to be some. Each EnvFilter
   that is asked takes one leading ``env`` from the argv for good, so with n of them in front the
   first n EnvFilters are candidates too, and every rest of the argv counts.
@@ -122,17 +122,31 @@ def _enter(tables: _Tables, position: int, rule: Rule, exec_path: str) -> None:
 
 
 def _enter_pattern(tables: _Tables, position: int, pattern: str, length: int) -> None:
-    if _METACHARACTERS.isdisjoint(pattern):
-        tables.by_word[pattern].append(position)
-        tables.by_word[pattern + "\n"].append(position)
+    beginning, whole = _beginning(pattern)
+    if whole:
+        tables.by_word[beginning].append(position)
+        tables.by_word[beginning + "\n"].append(position)
         return
-    prefix = ""
-    if _OPAQUE.isdisjoint(pattern):
-        end = next(n for n, letter in enumerate(pattern) if letter in _METACHARACTERS)
-        # a quantifier speaks of the character before it, which may be missing
-        prefix = pattern[: end - 1] if end and pattern[end] in _QUANTIFIERS else pattern[:end]
-    tables.by_prefix[length, prefix].append(position)
-    tables.longest_prefix = max(tables.longest_prefix, len(prefix))
+    tables.by_prefix[length, beginning].append(position)
+    tables.longest_prefix = max(tables.longest_prefix, len(beginning))
+
+
+def _beginning(pattern: str) -> tuple[str, bool]:
+    """The text that every match begins with, and whether the pattern is no more than that."""
+    if not _OPAQUE.isdisjoint(pattern):
+        return "", False
+    text, place = "", 0
+    while place < len(pattern):
+        letter = pattern[place]
+        if letter == "\\" and not pattern[place + 1 : place + 2].isalnum():
+            place += 1
+            letter = pattern[place : place + 1]  # a lone backslash at the end never compiles
+        elif letter in _METACHARACTERS:
+            # a quantifier speaks of the character before it, which may be missing
+            return (text[:-1] if letter in _QUANTIFIERS else text), False
+        text += letter
+        place += 1
+    return text, True
 
 
 def _names(exec_path: str) -> set[str]:

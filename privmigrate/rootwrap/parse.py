@@ -204,7 +204,7 @@ def _overridden(rule: Rule, live: Rule) -> Diagnostic:
         Severity.WARNING,
         "overridden",
         f"{rule.raw_name} has no effect: line {live.span.line} gives the name another value",
-        "rename one of them if both are meant (case does not count in names)",
+        "rename one of them if both are meant; case does not count in names",
     )
 
 

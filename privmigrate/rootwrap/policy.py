@@ -263,14 +263,18 @@ class Policy:
 
     def _may_admit(self, position: int, words: list[str], caller: _Caller) -> bool | None:
         """As `_admits`; None where saying so might take exponential time."""
-        if self._is_slow(position):
-            return None
         asked = self._asked[position]
+        if self._is_slow(position):
+            oracle.compile_patterns(asked)
+            return None
         if oracle.is_chain(asked):
             if not oracle.matches(asked, words, caller.environ):
                 return False
-            behind = oracle.chained(asked, words)
-            if any(map(self._is_slow, self._leaves[asked.run_as].candidates(behind))):
+            leaves = self._leaves[asked.run_as].candidates(oracle.chained(asked, words))
+            slow = [leaf for leaf in leaves if self._is_slow(leaf)]
+            for leaf in slow:
+                oracle.compile_patterns(self._asked[leaf])
+            if slow:
                 return None
         return self._admits(position, words, caller)
 

@@ -18,7 +18,14 @@ from tools import stage as staging
 
 HERE: Final = Path(__file__).resolve().parent
 USER: Final = f"pm-e2e-{os.getpid()}"
-MODULES: Final = "volume,network,process,probe"
+MODULES: Final = "volume,network,process,probe,common"
+# What an attacker would put into the environment of the service, in vain.
+EVIL: Final = {
+    "LD_LIBRARY_PATH": "/evil",
+    "PYTHONPATH": "/evil",
+    "BASH_ENV": "/evil",
+    "PM_EVIL": "1",
+}
 EXEC_DIRS: Final = "/sbin,/usr/sbin,/bin,/usr/bin"
 
 
@@ -44,7 +51,8 @@ class Driver:
     def value(self, expression: str) -> Any:
         """Evaluate an expression that must not raise."""
         answer = self.ask(expression)
-        assert "value" in answer, answer
+        if "value" not in answer:
+            raise AssertionError(f"{expression}: {answer}")
         return answer["value"]
 
     def close(self) -> str:
@@ -72,10 +80,10 @@ class Service:
                 stderr=subprocess.PIPE,
                 text=True,
                 cwd="/",
-                env={"PATH": staging.PATH, "LANG": "C.UTF-8"},
+                env={"PATH": staging.PATH, "LANG": "C.UTF-8", **EVIL},
             )
         else:
-            process = self.stage.start(*command)
+            process = self.stage.start(*command, **EVIL)
         return Driver(process)
 
 
@@ -99,8 +107,10 @@ def service() -> Iterator[Service]:
         staging.stage(USER, "oslo.privsep", "oslo.concurrency") as stage,
     ):
         config = write_rootwrap(stage)
-        table = stage.convert(config)
-        stage.convert(config, "--runtime", "oslo", "--package", "privileged_oslo")
+        needs = ("--capabilities", HERE / "capabilities.toml")
+        table = stage.convert(config, *needs)
+        shutil.copy(HERE / "loaded.py", stage.site_packages / "privileged")
+        stage.convert(config, *needs, "--runtime", "oslo", "--package", "privileged_oslo")
         ours = r"(--config-file /etc/sample/[a-z]+\.conf )?--privsep_context privileged\.[a-z_]+"
         rules = staging.helper_rules(USER, stage.helper, ours)
         theirs = rules.replace("privmigrate-helper", "privsep-helper")
@@ -118,9 +128,9 @@ def driver(request: pytest.FixtureRequest, service: Service) -> Iterator[Driver]
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def ours(service: Service) -> Iterator[Driver]:
-    """The service under our runtime, started by sudo."""
+    """A service of its own under our runtime, with daemons started by sudo."""
     running = service.driver("sudo", "privileged")
     yield running
     running.close()

@@ -61,7 +61,7 @@ def test_oslo_config_finds_the_options(service: Service) -> None:
     shown = service.stage.run(generator, "--namespace", "privmigrate.privsep")
     assert shown.returncode == 0, shown.stderr
     for option in ("user", "group", "capabilities", "thread_pool_size", "helper_command"):
-        assert f"#{option} = " in shown.stdout
+        assert f"\n#{option} =" in shown.stdout
 
 
 def test_the_service_user_has_no_other_way_to_root(service: Service) -> None:

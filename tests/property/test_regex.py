@@ -95,7 +95,7 @@ def rootwrap_accepts(pattern: str, text: str) -> bool:
 @example("a|b", ["a", "b", "ab", "ba"])
 @example("abc\\", ["abc", "abc$", "abc\\"])
 @example("(?x)a # b", ["a", "ab", "a # b"])
-@example(r"(?!\d)", ["\u0665", ""])
+@example(r"(?!\d).", ["\u0665", "a"])
 @example(r"(?i)k", ["\u212a", "k"])
 @example(r"(?ai)k", ["\u212a", "k"])
 @example(r"\B", [""])

@@ -5,9 +5,11 @@ times the calls per second that a pool of threads reaches.
 """
 
 import asyncio
+import functools
 import itertools
 import socket
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +25,10 @@ from privmigrate.privsep.messages import (
     PARTS,
     REQUEST,
     RESULT,
+    Decoder,
     Encoder,
     Message,
     ProtocolError,
-    decode,
     decode_parts,
     encode_parts,
     is_bulky,
@@ -48,11 +50,10 @@ class LoopConnection:
         self.closed = False
         self._channel = channel
         self._loop = loop
-        self._sock, self._key = channel.attach(None)
+        self._sock, self._key = channel.attach(None, shared=True)
         self._sock.setblocking(False)
         self._encoder = Encoder()
-        self._buffer = bytearray(DATAGRAM)
-        self._view = memoryview(self._buffer)
+        self._decoder = Decoder()
         self._numbers = itertools.count(1)
         self._calls: dict[object, asyncio.Future[Message]] = {}
         self._unsent: deque[memoryview] = deque()
@@ -65,7 +66,7 @@ class LoopConnection:
         args: tuple[object, ...],
         kwargs: dict[str, object],
         timeout: float | None,  # noqa: ASYNC109 - the context's own
-    ) -> object:
+    ) -> Callable[[], object]:
         """Send a CALL and await its answer; when cancelled, or too late, cancel the call."""
         number = next(self._numbers)
         try:
@@ -85,7 +86,7 @@ class LoopConnection:
             self._calls.pop(number, None)
             if handle is not None:
                 handle.cancel()
-        return self._channel.listener.read_answer(answer)
+        return functools.partial(self._channel.listener.read_answer, answer)
 
     def _send(self, message: Message) -> None:
         args: object = message[3]
@@ -145,12 +146,10 @@ class LoopConnection:
             if message is not None:
                 self._parts = None
             return message
-        size = self._sock.recv_into(self._buffer, 0, socket.MSG_TRUNC)
+        size = self._sock.recv_into(self._decoder.buffer, 0, socket.MSG_TRUNC)
         if not size:
             raise EOFError
-        if size > DATAGRAM:
-            raise ProtocolError(f"a datagram of {size} bytes")
-        message = decode(self._view[:size])
+        message = self._decoder.decode(size)
         if message[0] != PARTS:
             return message
         self._parts = _Parts(read_lengths(message, ANSWER))

@@ -12,8 +12,8 @@ from privmigrate.privsep.messages import (
     NAMES,
     Message,
     ProtocolError,
-    explain_unsendable,
 )
+from privmigrate.privsep.sendable import explain_unsendable
 
 if TYPE_CHECKING:
     from privmigrate.privsep.entrypoint import Entrypoint

@@ -24,6 +24,16 @@ def un_monkey_patch() -> None:
     unpatch()
 
 
+def __getattr__(name: str) -> object:
+    from privmigrate.privsep import green
+
+    if name == "EVENTLET_MODULES":
+        return green.MODULES
+    if name == "EVENTLET_LIBRARIES":
+        return green.libraries()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = ["FailedToDropPrivileges", "ProtocolError", "helper_main", "un_monkey_patch"]
 
 if __name__ == "__main__":

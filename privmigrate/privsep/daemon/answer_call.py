@@ -4,49 +4,64 @@ Nothing that an entrypoint does may end a worker, and every call that was begun 
 """
 
 import traceback
-from typing import TYPE_CHECKING, Final, cast
+from _thread import get_ident
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.daemon.connection import Connection
 from privmigrate.privsep.messages import (
     ERROR,
     RESULT,
     Message,
-    explain_unsendable,
     is_bulky,
 )
+from privmigrate.privsep.running import Cancellation
+from privmigrate.privsep.sendable import explain_unsendable
 
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
 
 
 class Call:
-    """A call that a worker is busy with.
+    """A call that is being executed: for whom, by which thread, and how to end it."""
 
-    Attributes:
-        cancelled: nobody waits for it any more. INV-3: such a call is not begun.
-    """
+    __slots__ = ("cancellation", "connection", "number", "thread")
 
-    __slots__ = ("cancelled", "connection", "number")
-
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connection: Connection, number: int, cancellation: Cancellation) -> None:
         self.connection = connection
         self.number = number
-        self.cancelled = False
+        self.thread = get_ident()
+        self.cancellation = cancellation
 
 
-def answer_call(
-    server: "Server", connection: Connection, message: Message, _fds: tuple[int, ...]
-) -> None:
+class Turn:
+    """What came with a message, and in whose hands it is.
+
+    Attributes:
+        cancellation: ends what the thread executes.
+        fds: descriptors that came with the message; whoever handles it owns them.
+        is_last: the thread was replaced by another, and ends.
+    """
+
+    __slots__ = ("cancellation", "fds", "is_last")
+
+    def __init__(self, cancellation: Cancellation, fds: tuple[int, ...] = ()) -> None:
+        self.cancellation = cancellation
+        self.fds = fds
+        self.is_last = False
+
+
+def answer_call(server: "Server", connection: Connection, message: Message, turn: Turn) -> None:
     """Run one entrypoint and answer."""
-    number, name, args, kwargs = cast("_Fields", message[1:])
-    call = Call(connection, number)
+    call_fields: _Call = message  # type: ignore[assignment]
+    _, number, name, args, kwargs = call_fields
+    call = Call(connection, number, turn.cancellation)
     server.begin(call)
     try:
         # one that gave up before we began: never execute what nobody waits for
-        if connection.closed or call.cancelled:
+        if connection.closed:
             return
         try:
-            value = server.entrypoints.find(name)(args, kwargs)
+            value = server.entrypoints.find(name)(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer like any other
             answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
             server.answer(connection, answer)
@@ -58,10 +73,10 @@ def answer_call(
             why = explain_unsendable(value, f"the result of {name}") or str(error)
             server.answer(connection, describe_error(TypeError(why), number, tracebacks=False))
     finally:
-        server.end(call)
+        server.end(call, turn)
 
 
-_Fields = tuple[int, str, tuple[object, ...], dict[str, object]]
+_Call = tuple[int, int, str, tuple[object, ...], dict[str, object]]
 
 
 def describe_error(error: BaseException, number: int, *, tracebacks: bool) -> Message:

@@ -4,23 +4,27 @@ import enum
 import socket
 import struct
 from _thread import allocate_lock
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.messages import (
     ANSWER,
     DATAGRAM,
     REQUEST,
+    Decoder,
     Encoder,
     Message,
-    ProtocolError,
-    decode,
     decode_parts,
     encode_parts,
     read_lengths,
 )
-from privmigrate.privsep.messages import PARTS as PARTS_KIND
 from privmigrate.privsep.wire import receive_parts, send_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from privmigrate.privsep.daemon.requests import Row
 
 STALL_SECONDS: Final = 30
 """How long a client may not read an answer, or not go on with a message in PARTS."""
@@ -46,45 +50,66 @@ class Connection:
 
     Attributes:
         key: the client's name for it.
-        state: INV-2: changed by `Server` alone, as the table of requests says.
+        shared: it carries several calls at a time.
+        misses: how often in a row the next request was not there yet; see `Server`.
+        state: changed by `Server` alone, as the table of requests says.
+        rows: what may be asked in this state.
         closed: the client hung up, or broke the protocol; set before its calls are cancelled.
     """
 
-    __slots__ = ("_encoder", "_lock", "closed", "fd", "key", "sock", "state")
+    __slots__ = (
+        "_encoder",
+        "_lock",
+        "closed",
+        "fd",
+        "key",
+        "misses",
+        "rows",
+        "shared",
+        "sock",
+        "state",
+    )
 
-    def __init__(self, sock: socket.socket, key: int, state: State) -> None:
+    def __init__(self, sock: socket.socket, key: int, *, shared: bool = False) -> None:
         # a client that stops in the middle holds one worker for so long, and no longer
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
         self.sock = sock
         self.fd = sock.fileno()
         self.key = key
-        self.state = state
+        self.state = State.GREETING
+        self.rows: Mapping[object, Row] = {}
+        self.shared = shared
+        self.misses = 0
         self.closed = False
         self._lock = allocate_lock()
         self._encoder = Encoder()
 
+    def enter(self, state: State, rows: "Mapping[object, Row]") -> None:
+        """Be in a state, where these rows of the table apply."""
+        self.state = state
+        self.rows = rows
+
     def __del__(self) -> None:
         self.sock.close()
 
-    def receive(self, buffer: bytearray) -> Message | None:
+    def receive(self, decoder: Decoder) -> Message | None:
         """Take one message; None where there is none to take after all.
 
-        Raise EOFError if the client hung up, ProtocolError if it broke the protocol, and OSError.
+        A PARTS message is only the beginning: `receive_rest` gives the whole. Raise EOFError if
+        the client hung up, ProtocolError if it broke the protocol, and OSError.
         """
         try:
-            size = self.sock.recv_into(buffer, 0, _PROBE)
+            size = self.sock.recv_into(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
         if not size:
             raise EOFError
-        if size > DATAGRAM:
-            raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
-        with memoryview(buffer) as view:
-            message = decode(view[:size])
-        if message[0] != PARTS_KIND:
-            return message
-        lengths = read_lengths(message, REQUEST)
+        return decoder.decode(size)
+
+    def receive_rest(self, head: Message) -> Message:
+        """Wait for the message that a PARTS message announces; raise as `receive`."""
+        lengths = read_lengths(head, REQUEST)
         return decode_parts(receive_parts(self.sock, lengths), REQUEST)
 
     def send(self, message: Message, *, bulky: bool = False) -> None:

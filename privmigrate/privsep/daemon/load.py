@@ -15,7 +15,8 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Protocol, cast
 
-Answer = Callable[[tuple[object, ...], dict[str, object]], object]
+Answer = Callable[..., object]
+"""An entrypoint's function, checked if it is a command."""
 
 
 class Context(Protocol):
@@ -67,7 +68,7 @@ class Entrypoints:
         marked = getattr(sys.modules.get(module), function, None)
         if marked is None or not self._context.is_entrypoint(marked):
             return None
-        return _as_answer(cast("Callable[..., object]", marked))
+        return cast("Answer", marked)
 
     def _load(self, name: str) -> None:
         module, _, function = name.partition(":")
@@ -136,13 +137,6 @@ def _locate_top(name: str) -> importlib.machinery.ModuleSpec | None:
 def _may_define(code: CodeType, function: str) -> bool:
     """Whether this module's own statements bind the name, and decorate with an entrypoint."""
     return function in code.co_names and any("entrypoint" in name for name in code.co_names)
-
-
-def _as_answer(function: Callable[..., object]) -> Answer:
-    def answer(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        return function(*args, **kwargs)
-
-    return answer
 
 
 def _no_seal(*, sealed: bool) -> None:

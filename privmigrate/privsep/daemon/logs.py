@@ -34,7 +34,7 @@ class ChannelHandler(logging.Handler):
 
     def __init__(self, process_name: str) -> None:
         super().__init__()
-        self.deliver: Callable[[Record], bool] = _nobody
+        self.deliver: Callable[[Record], bool] = keep
         self.dropped = 0
         self.waiting: deque[Record] = deque()
         self._process_name = process_name
@@ -96,5 +96,6 @@ def install(handler: logging.Handler) -> None:
     root.addHandler(handler)
 
 
-def _nobody(_record: Record) -> bool:
+def keep(_record: Record) -> bool:
+    """Deliver to nobody: there is no client yet, or this is no daemon."""
     return False

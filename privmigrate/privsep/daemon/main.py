@@ -319,4 +319,6 @@ def _group(name: str) -> int:
 
 
 if __name__ == "__main__":
+    # started as a file or with -m: neither its folder nor the caller's is a place for modules
+    del sys.path[0]
     sys.exit(main())

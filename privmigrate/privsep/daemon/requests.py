@@ -4,11 +4,11 @@ This is the whole of what the unprivileged side can make the daemon do. A messag
 for the state of its connection ends that connection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.privsep.daemon.answer_call import answer_call
+from privmigrate.privsep.daemon.answer_call import Turn, answer_call
 from privmigrate.privsep.daemon.answer_control import answer_attach, answer_cancel, answer_hello
 from privmigrate.privsep.daemon.connection import Connection, State
 from privmigrate.privsep.messages import ATTACH, CALL, CANCEL, HELLO, Message
@@ -16,7 +16,7 @@ from privmigrate.privsep.messages import ATTACH, CALL, CANCEL, HELLO, Message
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
 
-Handler = Callable[["Server", Connection, Message, tuple[int, ...]], None]
+Handler = Callable[["Server", Connection, Message, Turn], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +41,6 @@ REQUESTS: Final = (
     Row(CALL, State.SERVING, answer_call, State.SERVING),
 )
 
-ROWS: Final = {(row.kind, row.state): row for row in REQUESTS}
+ROWS: Final[Mapping[State, Mapping[object, Row]]] = {
+    state: {row.kind: row for row in REQUESTS if row.state is state} for state in State
+}

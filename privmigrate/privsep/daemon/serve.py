@@ -30,18 +30,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from privmigrate.privsep.daemon.answer_call import Call
+from privmigrate.privsep.daemon.answer_call import Call, Turn
 from privmigrate.privsep.daemon.connection import Connection, State
+from privmigrate.privsep.daemon.forks import Forks
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler, Record
 from privmigrate.privsep.daemon.requests import ROWS
-from privmigrate.privsep.messages import DATAGRAM, LOG, Message, ProtocolError, decode
+from privmigrate.privsep.messages import (
+    DATAGRAM,
+    LOG,
+    PARTS,
+    Decoder,
+    Message,
+    ProtocolError,
+    decode,
+)
+from privmigrate.privsep.running import Cancellation
 
 CONNECTIONS: Final = 400
 """How many a client may have; its own pool stops at fewer. RLIMIT_NOFILE is often 1024."""
 ABANDONED: Final = 64
 GRACE_SECONDS: Final = 5.0
 """How long calls may take to end when the client is gone, after their commands were killed."""
+STUCK_SECONDS: Final = 0.001
+"""All workers busy for so long with the same calls: there should be more of them."""
 SWITCH_SECONDS: Final = 0.001
 """Python code in one call delays the others by this much; the interpreter's default is five."""
 
@@ -49,6 +61,13 @@ _WORK: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 _HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ONE_FD: Final = array.array("i", [0]).itemsize
 _CONTROL_FDS: Final = 4
+_TAKEN: Final = object()
+_AT_FIRST: Final = 2
+_IN_A_ROW: Final = 16
+"""Requests of one connection after each other; then others have their turn."""
+_PATIENCE: Final = 3
+_LOOK_AGAIN: Final = 64
+"""After so many vain looks for the next request there is none for so many requests."""
 
 
 class Server:
@@ -58,7 +77,7 @@ class Server:
         name: what WELCOME calls the context.
         sends_tracebacks: the client wants them.
         follows_level: the root logger gets the client's level; a forked daemon keeps its own.
-        running: INV-4: the call of every worker that is busy, by the worker's thread.
+        running: the calls that are being executed; one that is given up is taken out.
     """
 
     def __init__(
@@ -75,19 +94,25 @@ class Server:
         self.entrypoints = entrypoints
         self.sends_tracebacks = False
         self.follows_level = follows_level
-        self.running: dict[int, Call] = {}
-        self._control = Connection(control, 0, State.GREETING)
+        self.running: dict[Call, None] = {}
+        self._control = Connection(control, 0)
+        self._control.enter(State.GREETING, ROWS[State.GREETING])
         self._handler = handler
         self._size = size
+        self._wanted = min(size, _AT_FIRST)
         self._workers = 0
+        self._was_asked = False
+        self._suspects: frozenset[Call] | None = None
+        self._decide_at = 0.0
         self._abandoned = 0
         self._counting = allocate_lock()
-        self._leaving: set[int] = set()
+        self._no_calls = Cancellation()
         self._stopping = False
         self._connections: dict[int, Connection] = {}
         self._requests = select.epoll()
         self._events = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._forks = Forks(handler, self._list_descriptors)
         handler.deliver = self._deliver
 
     # -- the main thread
@@ -99,19 +124,18 @@ class Server:
         self._events.register(self._wake, select.EPOLLIN)
         try:
             while self._handle_events():
-                pass
+                self._add_workers()
         finally:
             self._stop()
 
     def _handle_events(self) -> bool:
-        for fd, _events in self._events.poll():
+        for fd, _events in self._events.poll(None if self._suspects is None else STUCK_SECONDS):
             if fd == self._control.fd:
                 if not self._handle_control():
                     return False
             elif fd == self._wake:
                 with suppress(BlockingIOError):
                     os.eventfd_read(fd)
-                self._add_workers()
             elif (connection := self._connections.get(fd)) is not None:
                 self.hang_up(connection)
         return True
@@ -124,31 +148,31 @@ class Server:
         except (EOFError, OSError, ProtocolError):
             return False
         try:
-            self.dispatch(self._control, message, tuple(fds))
+            self.dispatch(self._control, message, Turn(self._no_calls, fds))
         except (OSError, ProtocolError):
             return False
         return True
 
-    def dispatch(self, connection: Connection, message: Message, fds: tuple[int, ...]) -> None:
+    def dispatch(self, connection: Connection, message: Message, turn: Turn) -> None:
         """Do what the table says; raise ProtocolError where it says nothing."""
-        row = ROWS.get((message[0], connection.state))  # type: ignore[arg-type]
-        if row is None or len(fds) != row.descriptors:
-            for fd in fds:
+        row = connection.rows.get(message[0])
+        if row is None or len(turn.fds) != row.descriptors:
+            for fd in turn.fds:
                 os.close(fd)
             raise ProtocolError("a message that has no place here")
-        row.handler(self, connection, message, fds)
+        row.handler(self, connection, message, turn)
         if row.next is not connection.state:
-            connection.state = row.next
+            connection.enter(row.next, ROWS[row.next])
 
     def attach(self, connection: Connection) -> None:
         """Serve another connection."""
         if len(self._connections) >= CONNECTIONS:
             connection.shut_down()
             return
+        connection.enter(State.SERVING, ROWS[State.SERVING])
         self._connections[connection.fd] = connection
         self._events.register(connection.fd, select.EPOLLRDHUP | select.EPOLLET)
         self._requests.register(connection.fd, _WORK)
-        self._add_workers()
 
     def hang_up(self, connection: Connection) -> None:
         """End a connection, from whichever side, and cancel what it waits for."""
@@ -163,26 +187,44 @@ class Server:
 
     def cancel(self, chosen: Callable[[Call], bool]) -> None:
         """Give up calls that are running: kill their commands, and replace their workers."""
-        for thread, call in tuple(self.running.items()):
-            if call.cancelled or not chosen(call):
+        for call in tuple(self.running):
+            if not chosen(call):
                 continue
-            call.cancelled = True
-            if self._stopping or self._abandoned >= ABANDONED:
-                continue
-            # whoever takes the entry out, this thread or the worker, decides what becomes of it
-            if self.running.pop(thread, None) is not None:
-                with self._counting:
-                    self._abandoned += 1
-                    self._workers -= 1
+            # whoever takes the entry out, we or its worker, decides: a worker that does not find
+            # it any more ends, and so its cancellation never meets a later call
+            if self._stopping or self.running.pop(call, _TAKEN) is not _TAKEN:
+                call.cancellation.cancel()
+                if not self._stopping:
+                    with self._counting:
+                        self._abandoned += 1
+                        self._workers -= self._abandoned <= ABANDONED
         os.eventfd_write(self._wake, 1)
 
     def _add_workers(self) -> None:
-        # by the main thread alone: what threads pass on to threads (capabilities) stays whole
+        """Start missing workers, and more where all have been busy with the same calls for long.
+
+        Short calls are executed quickest by few workers: more only contend for the interpreter.
+        By the main thread alone, so that what threads pass on to threads (capabilities) is whole.
+        """
+        if self._was_asked and time.monotonic() >= self._decide_at:
+            running = frozenset(self.running)
+            if len(running) < self._workers:
+                self._suspects, self._was_asked = None, False
+            elif self._suspects is not None and self._suspects <= running:
+                self._wanted = min(self._size, 2 * self._wanted)
+                self._suspects, self._was_asked = None, False
+            else:
+                self._suspects = running
+                self._decide_at = time.monotonic() + STUCK_SECONDS
         with self._counting:
-            wanted = min(self._size, len(self.running) + 1) - self._workers
-            self._workers += max(wanted, 0)
-        for _ in range(wanted):
+            missing = self._wanted - self._workers
+            self._workers += max(missing, 0)
+        for _ in range(missing):
             start_new_thread(self._work, ())
+
+    def _list_descriptors(self) -> tuple[int, ...]:
+        pollers = (self._requests.fileno(), self._events.fileno(), self._wake)
+        return (self._control.fd, *pollers, *self._connections)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -197,55 +239,90 @@ class Server:
     # -- the workers
 
     def _work(self) -> None:
-        buffer = bytearray(DATAGRAM)
+        decoder = Decoder()
         connections = self._connections
-        leaving = self._leaving
         wait = self._requests.poll
-        while True:
-            for fd, events in wait(-1, 1):
-                connection = connections.get(fd)
-                # who hung up waits for nothing: the request is not even read
-                if connection is not None and not events & _HUNG_UP:
-                    self._serve(connection, buffer)
-            if leaving and get_ident() in leaving:
-                leaving.discard(get_ident())
-                with self._counting:
-                    self._abandoned -= 1
-                return
+        with Cancellation() as cancellation:
+            turn = Turn(cancellation)
+            while not turn.is_last:
+                for fd, events in wait(-1, 1):
+                    connection = connections.get(fd)
+                    # who hung up waits for nothing: the request is not even read
+                    if connection is not None and not events & _HUNG_UP:
+                        self._serve(connection, decoder, turn)
+                    del connection  # who sleeps keeps no descriptor open
+        with self._counting:
+            self._workers -= self._abandoned > ABANDONED
+            self._abandoned -= 1
+        os.eventfd_write(self._wake, 1)
 
-    def _serve(self, connection: Connection, buffer: bytearray) -> None:
+    def _serve(self, connection: Connection, decoder: Decoder, turn: Turn) -> None:
+        """Execute what a connection asks for, and arm it again."""
         try:
-            message = connection.receive(buffer)
-            # armed again before it is executed: a connection may carry several calls at a time
+            if connection.shared:
+                message = self._receive(connection, decoder, turn)
+                self._requests.modify(connection.fd, _WORK)
+                if message is not None:
+                    self.dispatch(connection, message, turn)
+                return
+            for served in range(_IN_A_ROW):
+                message = self._receive(connection, decoder, turn)
+                if message is None:
+                    connection.misses += 1
+                    break
+                if served:
+                    connection.misses = 0
+                self.dispatch(connection, message, turn)
+                # a client that has sent the next request already saves us two system calls
+                if turn.is_last:
+                    break
+                if connection.misses > _PATIENCE:
+                    connection.misses = (connection.misses + 1) % _LOOK_AGAIN
+                    break
             self._requests.modify(connection.fd, _WORK)
-            if message is not None:
-                self.dispatch(connection, message, ())
         except (EOFError, OSError, ProtocolError):
             self.hang_up(connection)
 
+    def _receive(self, connection: Connection, decoder: Decoder, turn: Turn) -> Message | None:
+        message = connection.receive(decoder)
+        if message is None or message[0] != PARTS:
+            return message
+        # a client may take its time now: this worker is as busy as with a call
+        waiting = Call(connection, -1, turn.cancellation)
+        self.begin(waiting)
+        try:
+            return connection.receive_rest(message)
+        finally:
+            self.end(waiting, turn)
+
     def begin(self, call: Call) -> None:
-        """Note what this worker does; ask for another worker if it was the last one idle."""
-        self.running[get_ident()] = call
-        if self._workers < self._size and len(self.running) >= self._workers:
+        """Note what a worker does; have the main thread look at it if none is idle now."""
+        self.running[call] = None
+        if (
+            len(self.running) >= self._workers
+            and self._workers < self._size
+            and not self._was_asked
+        ):
+            self._was_asked = True
             os.eventfd_write(self._wake, 1)
 
-    def end(self, call: Call) -> None:
-        """Note that this worker is free, or find out that it was replaced."""
-        thread = get_ident()
-        if self.running.pop(thread, None) is not call:
-            self._leaving.add(thread)
+    def end(self, call: Call, turn: Turn) -> None:
+        """Note that the worker is free, or let it find out that it was replaced."""
+        turn.is_last = self.running.pop(call, _TAKEN) is _TAKEN
         if self._stopping:
             os.eventfd_write(self._wake, 1)
 
     def answer(self, connection: Connection, message: Message, *, bulky: bool = False) -> None:
         """Send an answer, after the log records that have waited for one."""
+        self._forks.end_child()
         if self._handler.waiting or self._handler.dropped:
             for record in self._handler.take():
                 connection.send((LOG, 0, record))
         connection.send(message, bulky=bulky)
 
     def _deliver(self, record: Record) -> bool:
-        call = self.running.get(get_ident())
+        thread = get_ident()
+        call = next((call for call in tuple(self.running) if call.thread == thread), None)
         if call is None:
             return False
         try:

@@ -13,9 +13,12 @@ from typing import Final
 
 from privmigrate.privsep.comm import Deserializer, Message, Serializer
 from privmigrate.privsep.daemon.answer_call import describe_error
+from privmigrate.privsep.daemon.forks import Forks
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler, Record
-from privmigrate.privsep.messages import ProtocolError, explain_unsendable
+from privmigrate.privsep.messages import ProtocolError
+from privmigrate.privsep.running import Cancellation
+from privmigrate.privsep.sendable import explain_unsendable
 
 WAITING: Final = 10_000
 """Requests that wait for a worker. A client has one for each of its threads."""
@@ -34,9 +37,11 @@ class StreamServer:
         self._size = size
         self._writer = Serializer(sock)
         self._writing = allocate_lock()
+        self._running: list[Cancellation] = []
         self._waiting: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         for record in handler.take():
             self._deliver(record)
+        self._forks = Forks(handler, lambda: (sock.fileno(),))
         handler.deliver = self._deliver
 
     def run(self) -> None:
@@ -51,17 +56,22 @@ class StreamServer:
         except (ProtocolError, OSError):
             pass
         self._sock.close()
+        for cancellation in tuple(self._running):
+            cancellation.cancel()
 
     def _work(self) -> None:
-        while True:
-            number, request = self._waiting.get()
-            answer = self._answer(request)
-            try:
-                self._send_answer(number, request, answer)
-            except OSError:
-                with suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)
-                return
+        with Cancellation() as cancellation:
+            self._running.append(cancellation)
+            while True:
+                number, request = self._waiting.get()
+                answer = self._answer(request)
+                self._forks.end_child()
+                try:
+                    self._send_answer(number, request, answer)
+                except OSError:
+                    with suppress(OSError):
+                        self._sock.shutdown(socket.SHUT_RDWR)
+                    return
 
     def _send_answer(
         self, number: object, request: tuple[object, ...], answer: tuple[object, ...]
@@ -79,7 +89,7 @@ class StreamServer:
             case (Message.CALL, str() as name, tuple() as args, dict() as kwargs):
                 module, _, function = name.rpartition(".")
                 try:
-                    value = self._entrypoints.find(f"{module}:{function}")(args, kwargs)
+                    value = self._entrypoints.find(f"{module}:{function}")(*args, **kwargs)
                 except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer too
                     return _as_err(error)
                 return (Message.RET.value, value)

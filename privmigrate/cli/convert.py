@@ -1,0 +1,258 @@
+"""``privmigrate convert``: from ``.filters`` files to a package of entrypoints."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from difflib import unified_diff
+from enum import Enum
+from io import TextIOWrapper
+from keyword import iskeyword
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from privmigrate.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privmigrate.convert import Conversion, Options
+    from privmigrate.convert.lock import Disk
+    from privmigrate.rootwrap.rule import Rule
+
+OUT_OF_DATE: Final = 1
+NEEDS_A_PERSON: Final = 3
+
+_DESCRIPTION: Final = """\
+Write a package of typed privsep entrypoints from rootwrap filters.
+
+PATH is a rootwrap.d folder, a .filters file, or a rootwrap.conf. The package is written into the
+current folder, or into --output. What a person changes in it by hand is kept: privmigrate.lock,
+which belongs under version control with the package, remembers what was written.
+"""
+_EXAMPLE: Final = """\
+examples:
+  privmigrate convert /etc/cinder/rootwrap.d
+  privmigrate convert etc/nova/rootwrap.conf --output nova --package nova.privileged --diff
+  privmigrate convert rootwrap.d --check        # for CI: exit code 1 when out of date
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLE
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="rootwrap.d folder, .filters file, rootwrap.conf")
+    add("--output", default=".", metavar="DIR", help="where to put the package (default: here)")
+    add("--package", default="privileged", metavar="NAME", help="its name (default: privileged)")
+    add(
+        "--runtime",
+        choices=("privmigrate", "oslo"),
+        default="privmigrate",
+        help="whose contexts and daemons to use (default: privmigrate)",
+    )
+    add("--capabilities", metavar="FILE", help="TOML: command or module.entrypoint = [CAP_*, ...]")
+    add("--single-context", action="store_true", help="one context, and one daemon, for all")
+    add(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="settle a conflict: module.entrypoint stays as it was edited",
+    )
+    add(
+        "--replace",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="write module.entrypoint anew, though it was edited or deleted by hand",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--diff", action="store_true", help="show what would change, write nothing")
+    what.add_argument("--check", action="store_true", help="exit with 1 if anything would change")
+    what.add_argument(
+        "--show", choices=("rules", "ops"), help="print a stage as JSON, write nothing"
+    )
+    add("--json", action="store_true", help="the table as data")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert; raise InputError for what cannot be used."""
+    from privmigrate.convert import Options, convert
+    from privmigrate.convert.lock import Disk, read_disk
+    from privmigrate.convert.merge import Choices
+    from privmigrate.convert.needs import read_needs
+    from privmigrate.convert.place import Needs
+    from privmigrate.convert.source import read_sources, relabel
+
+    _allow_any_script()
+    package = _package(arguments.package)
+    sources = read_sources(arguments.paths)
+    rules = relabel(sources.rules, sources.labels)
+    folder = Path(arguments.output, *package.split("."))
+    disk = Disk(None, {}) if arguments.show else read_disk(folder, package)
+    options = Options(
+        package=package,
+        runtime=arguments.runtime,
+        exec_dirs=sources.exec_dirs,
+        single_context=arguments.single_context,
+        needs=read_needs(arguments.capabilities) if arguments.capabilities else Needs({}),
+        choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
+    )
+    result = convert(rules, options, disk)
+    _check_names(options, result)
+    for note in sources.notes:
+        _say(note)
+    if arguments.show == "rules":
+        return _print_json([_plain(asdict(rule)) for rule in rules])
+    if arguments.show == "ops":
+        ops = [asdict(op) for op in result.ops] + [asdict(prefix) for prefix in result.prefixes]
+        return _print_json([_plain(each) for each in ops])
+    return _finish(arguments, rules, result, disk)
+
+
+def _finish(
+    arguments: argparse.Namespace, rules: "Sequence[Rule]", result: "Conversion", disk: "Disk"
+) -> int:
+    """Report; then write, show or compare."""
+    from privmigrate.convert.lock import write
+
+    folder = Path(disk.folder)
+    changed = {name: text for name, text in result.texts.items() if disk.texts.get(name) != text}
+    _report(arguments, rules, result, sorted(changed))
+    conflicts = _tell(result)
+    if arguments.diff:
+        _print_diff(folder, disk.texts, changed)
+    elif arguments.check:
+        for name in sorted(changed):
+            _say(f"{folder / name} is out of date")
+    elif changed:
+        write(folder, changed, disk.texts)
+        _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+    else:
+        _say(f"{folder}/ is up to date")
+    if conflicts:
+        return NEEDS_A_PERSON
+    return OUT_OF_DATE if arguments.check and changed else 0
+
+
+def _allow_any_script() -> None:
+    """Names in filters may be in a script that the terminal cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _package(name: str) -> str:
+    for part in name.split("."):
+        if not part.isidentifier() or not part.isascii() or iskeyword(part):
+            raise InputError(f"--package {name}: error: {part!r} is no name of a Python package")
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top in {"privmigrate", "oslo_privsep"}:
+        raise InputError(f"--package {name}: error: {top} is the name of another package")
+    return name
+
+
+def _check_names(options: "Options", result: "Conversion") -> None:
+    """Names that the person gave must be names of something."""
+    from privmigrate.convert.place import COMMON
+
+    entrypoints = {f"{op.module}.{op.name}" for op in result.ops}
+    entrypoints |= {f"{COMMON}.{prefix.name}" for prefix in result.prefixes}
+    for option, names in (("keep", options.choices.keep), ("replace", options.choices.replace)):
+        for name in sorted(names - entrypoints):
+            raise InputError(f"--{option} {name}: error: there is no such entrypoint")
+    commands = {op.command for op in result.ops} | {prefix.command for prefix in result.prefixes}
+    for name in sorted(options.needs.sets.keys() - entrypoints - commands):
+        _say(f"--capabilities: {name} is neither a command nor an entrypoint here")
+
+
+def _report(
+    arguments: argparse.Namespace,
+    rules: "Sequence[Rule]",
+    result: "Conversion",
+    changed: list[str],
+) -> None:
+    from privmigrate.convert import report
+    from privmigrate.convert.place import COMMON
+
+    found = report.rows(rules, result.ops, result.prefixes, result.outcomes, COMMON)
+    if arguments.json:
+        _print_json(
+            {
+                "rules": [row.as_json() for row in found],
+                "summary": report.counts(found),
+                "changed": changed,
+                "notes": [
+                    {"entrypoint": note.place, "message": note.message, "conflict": note.conflict}
+                    for note in result.notes
+                ],
+            }
+        )
+    elif not arguments.diff and not arguments.check:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        for line in report.table(found, colour=colour):
+            print(line)
+        print()
+        if legend := report.legend(found):
+            print(legend)
+        print(report.summary(found))
+    if arguments.diff or arguments.check:
+        _say(report.summary(found))
+
+
+def _tell(result: "Conversion") -> bool:
+    """Say what happened to what a person changed; true if something is to be decided."""
+    conflicts = [note for note in result.notes if note.conflict]
+    for note in result.notes:
+        _say(f"{note.place} {note.message}")
+        if note.conflict:
+            for line in unified_diff(
+                note.mine.splitlines(),
+                note.generated.splitlines(),
+                f"{note.place} as it is",
+                f"{note.place} as the rule says now",
+                lineterm="",
+            ):
+                _say(f"  {line}")
+    if conflicts:
+        names = " ".join(f"--keep {note.place}" for note in conflicts)
+        _say(f"to keep them: {names}; to write them anew: --replace in place of --keep")
+    return bool(conflicts)
+
+
+def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
+    for name, text in sorted(changed.items()):
+        old = before.get(name)
+        for line in unified_diff(
+            (old or "").splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            "/dev/null" if old is None else f"a/{folder / name}",
+            f"b/{folder / name}",
+        ):
+            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+
+
+def _print_json(value: object) -> int:
+    print(json.dumps(value, indent=2))
+    return 0
+
+
+def _plain(value: object) -> object:
+    """What JSON can say: enumerations by their values, specifications by what they print."""
+    match value:
+        case Enum():
+            return value.value
+        case dict():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _say(text: str) -> None:
+    print(f"privmigrate: {text}", file=sys.stderr)

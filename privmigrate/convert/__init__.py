@@ -1,0 +1,11 @@
+"""From rootwrap's rules to a package of typed, checked, capability-restricted entrypoints.
+
+Each stage is a function from values to values: `lower` says what becomes of a rule, `unify` joins
+what is the same, `chain` says what may run behind which prefix, `place` and `name` decide where
+things go and what they are called, `code` and `render` print them, `merge` brings in what a
+person changed, and `lock` alone writes.
+"""
+
+from privmigrate.convert.pipeline import Conversion, Options, convert
+
+__all__ = ["Conversion", "Options", "convert"]

@@ -1,0 +1,245 @@
+"""What will be written: one `Op` for each generated entrypoint, one `Prefix` for each chain.
+
+Every stage between reading and rendering takes and returns these values. A word of the command
+line is either fixed (`Lit`) or filled by a parameter (`Hole`); an operation that is wide has a
+`Rest` after its words.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+
+from privmigrate.argv.spec import ArgSpec
+
+
+class Width(Enum):
+    """How much an entrypoint accepts, measured against the filter that it came from."""
+
+    EXACT = "exact"  # what the filter's author wrote, no more and no less
+    NARROWED = "narrowed"  # less than the filter allows, on purpose
+    WIDE = "wide"  # free arguments, as the filter allows them
+
+
+class Fate(Enum):
+    """What became of a rule."""
+
+    ENTRYPOINT = "entrypoint"
+    PREFIX = "prefix"  # a chain: it stands in front of other entrypoints
+    INFRASTRUCTURE = "infrastructure"  # starts a privsep daemon; contexts replace it
+    DEAD = "dead"  # no command line that would do anything is allowed by it
+    SHADOWED = "shadowed"  # another rule takes every command line before it
+    UNKNOWN = "unknown class"  # rootwrap skips it
+    REFUSED = "refused"  # what it allows cannot be had safely
+
+
+class Kind(Enum):
+    """What a parameter is for."""
+
+    WORD = "word"
+    VARIABLE = "variable"  # the value of an environment variable
+    PID = "pid"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A rule: the label of its file, its line, and its name as written."""
+
+    file: str
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        """As it is printed in comments and tables."""
+        return f"{self.file}:{self.line} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A rule that became no entrypoint, and why."""
+
+    source: Source
+    filter_class: str
+    fate: Fate
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A word that is always the same."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A word that the parameter with this number fills, between a fixed prefix and suffix."""
+
+    number: int
+    prefix: str = ""
+    suffix: str = ""
+
+
+Word = Lit | Hole
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter.
+
+    Attributes:
+        kind: what it is for.
+        spec: what its value may be; None where the kind says it all.
+        hints: names that the rule suggests, best first.
+        keyword: it can only be given by its name.
+        optional: it may be left out.
+        text: the variable's name as the environment has it, for a `Kind.VARIABLE`.
+        name: its name in Python, once the stage `name` has chosen.
+    """
+
+    kind: Kind
+    spec: ArgSpec | None = None
+    hints: tuple[str, ...] = ()
+    keyword: bool = False
+    optional: bool = False
+    text: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Free arguments: the first `minimum` must be given, and each is held to `spec`."""
+
+    spec: ArgSpec
+    minimum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Done by `natives.kill`: these signals, sent to a process of one of these programs."""
+
+    programs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cat:
+    """Done by `natives.cat`: the content of this file."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables with a fixed value, and the sets of other variables that may be given."""
+
+    fixed: tuple[tuple[str, str], ...]
+    combinations: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One generated entrypoint.
+
+    Attributes:
+        command: the base name of what runs.
+        candidates: absolute paths and bare names, the first that exists is executed.
+        called_as: an argv[0] by which oslo.rootwrap finds the rule.
+        run_as: the user that the command runs as.
+        words: everything after the command, up to the free arguments.
+        params: in the order in which they are printed.
+        rest: the free arguments of a wide operation.
+        environment: for an EnvFilter.
+        native: the system calls that replace the command.
+        chainable: a chain's check, which sees only the base name, finds the rule.
+        sources: the rules that it came from, sorted.
+        filter_class: the class of the first of them.
+        width: against the filter.
+        narrower: where it is narrower than the filter, as docstring sentences.
+        remarks: what the person should know, for the table.
+        comments: the comment lines above the rules.
+        stdin: the command may read its standard input.
+        prefixes: names of the prefix classes that it may run under.
+        capabilities: what its commands get; None means everything its context has.
+        module, name, context: where it goes and what it is called.
+    """
+
+    command: str
+    candidates: tuple[str, ...]
+    called_as: str
+    run_as: str
+    filter_class: str
+    sources: tuple[Source, ...]
+    words: tuple[Word, ...] = ()
+    params: tuple[Param, ...] = ()
+    rest: Rest | None = None
+    environment: Environment | None = None
+    native: Kill | Cat | None = None
+    chainable: bool = False
+    width: Width = Width.EXACT
+    narrower: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    stdin: bool = False
+    prefixes: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = None
+    module: str = ""
+    name: str = ""
+    context: str = ""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two operations the same: everything but executables and combinations."""
+        fixed = self.environment.fixed if self.environment else None
+        variables = Kind.VARIABLE
+        specs = tuple(
+            (param.kind, param.spec) for param in self.params if param.kind is not variables
+        )
+        native: object = None
+        match self.native:
+            case Kill(programs):
+                native = ("kill", program_family(programs[0]))
+            case Cat(path):
+                native = ("cat", path)
+            case None:
+                pass
+        return (self.command, self.run_as, self.words, specs, self.rest, fixed, native)
+
+    @property
+    def key(self) -> str:
+        """A short name of the identity that stays the same between runs and machines."""
+        return hashlib.sha256(repr(self.identity).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A chain: words that may stand in front of entrypoints with the same `run_as`.
+
+    `namespace` marks ``ip netns exec NAME``, whose class the runtime has; any other becomes a
+    class of the generated package. The last `optional` words may be left out. `capabilities` are
+    its own needs, which a command has on top of its own only behind it.
+    """
+
+    command: str
+    candidates: tuple[str, ...]
+    called_as: str
+    run_as: str
+    sources: tuple[Source, ...]
+    words: tuple[Word, ...] = ()
+    params: tuple[Param, ...] = ()
+    optional: int = 0
+    namespace: bool = False
+    capabilities: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """As the key of an operation."""
+        specs = tuple((param.kind, param.spec) for param in self.params)
+        identity = ("prefix", self.command, self.run_as, self.words, specs)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
+
+
+def program_family(program: str) -> str:
+    """The program without its folder and version: ``/usr/bin/python3.6`` is ``python``."""
+    base = program.rpartition("/")[2]
+    return base.rstrip("0123456789.") or base

@@ -1,0 +1,259 @@
+"""The stages in their order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from privmigrate.convert import code
+from privmigrate.convert.chain import attach
+from privmigrate.convert.layout import docstring
+from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
+from privmigrate.convert.lower import lower
+from privmigrate.convert.merge import DOC, Choices, Note, State, Wanted, digest, merge
+from privmigrate.convert.name import name_constants, name_ops, name_prefixes
+from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source
+from privmigrate.convert.past import Past, recall, rule_names
+from privmigrate.convert.place import (
+    COMMON,
+    Needs,
+    context_order,
+    equip,
+    modules_of,
+    place_in_context,
+    place_in_module,
+)
+from privmigrate.convert.render import ModuleText, assemble, take_apart
+from privmigrate.convert.shadow import find_shadowed
+from privmigrate.convert.unify import unify, unify_prefixes
+from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.rootwrap.rule import Rule, Status
+
+_INIT = "__init__"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person chose."""
+
+    package: str = "privileged"
+    runtime: str = "privmigrate"
+    exec_dirs: tuple[str, ...] = ()
+    single_context: bool = False
+    needs: Needs = field(default_factory=lambda: Needs({}))
+    choices: Choices = field(default_factory=Choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Everything that came of it: what to write, and what to tell.
+
+    `texts` has every file of the package that is ours, the lock among them, by its name.
+    """
+
+    ops: tuple[Op, ...]
+    prefixes: tuple[Prefix, ...]
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[Note, ...]
+    texts: Mapping[str, str]
+
+
+def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
+    """Convert rules whose places name files as the output shall name them."""
+    live, outcomes = _sift(rules)
+    lowered = [lower(rule, _source(rule)) for rule in live]
+    outcomes += [each for each in lowered if isinstance(each, Outcome)]
+    ops = unify(each for each in lowered if isinstance(each, Op))
+    prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
+    past = recall(disk.lock, ops, prefixes)
+    modules = modules_of(rule.span.file for rule in rules)
+    prefixes = name_prefixes(prefixes, past.recorded)
+    prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
+    ops = attach(ops, prefixes)
+    ops = tuple(_placed(op, modules, past) for op in ops)
+    ops = name_ops(ops, past.recorded, past.taken)
+    ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
+    texts, notes = _write(ops, prefixes, options, disk, past)
+    outcomes.sort(key=lambda outcome: outcome.source)
+    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts)
+
+
+def _source(rule: Rule) -> Source:
+    return Source(rule.span.file, rule.span.line, rule.raw_name)
+
+
+def _sift(rules: Sequence[Rule]) -> tuple[list[Rule], list[Outcome]]:
+    """Separate the rules that rootwrap never uses."""
+    shadowed = find_shadowed(rules)
+    live: list[Rule] = []
+    outcomes: list[Outcome] = []
+    for rule, why in zip(rules, shadowed, strict=True):
+        source = _source(rule)
+        if rule.status is Status.UNKNOWN_CLASS:
+            text = f"rootwrap skips the class '{rule.filter_class}' with a warning"
+            outcomes.append(Outcome(source, rule.filter_class, Fate.UNKNOWN, text))
+        elif why is not None:
+            outcomes.append(Outcome(source, rule.filter_class, Fate.SHADOWED, why))
+        else:
+            live.append(rule)
+    return live, outcomes
+
+
+def _placed(op: Op, modules: Mapping[str, str], past: Past) -> Op:
+    recorded = past.recorded.get(op.key)
+    return replace(op, module=place_in_module(op.sources, modules, recorded))
+
+
+def _write(
+    ops: Sequence[Op],
+    prefixes: Sequence[Prefix],
+    options: Options,
+    disk: Disk,
+    past: Past,
+) -> tuple[dict[str, str], list[Note]]:
+    classes = [prefix for prefix in prefixes if not prefix.namespace]
+    used: dict[str, set[tuple[str, ...]]] = {}
+    for op in ops:
+        if op.native is None:
+            used.setdefault(op.module, set()).add(op.candidates)
+    for prefix in classes:
+        used.setdefault(COMMON, set()).add(prefix.candidates)
+    package = code.Package(
+        options.package,
+        "oslo_privsep" if options.runtime == "oslo" else code.RUNTIME,
+        options.exec_dirs,
+        name_constants(used),
+        {prefix.name: prefix for prefix in prefixes},
+    )
+    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package)}
+    for module in sorted({op.module for op in ops} | set(used)):
+        wanted[module] = [
+            Wanted(code.executable(module, candidates, package))
+            for candidates in sorted(used.get(module, ()))
+        ]
+        wanted[module].sort(key=lambda each: each.unit.identity)
+        if module == COMMON:
+            wanted[module].extend(
+                _remembered(prefix, code.prefix_class(prefix, package), past) for prefix in classes
+            )
+    for op in ops:
+        wanted[op.module].append(_remembered(op, code.function(op, package), past))
+    for file in past.files:
+        wanted.setdefault(file.removesuffix(".py"), [])
+    sources = [*(op.sources for op in ops), *(prefix.sources for prefix in prefixes)]
+    files = {source.file for each in sources for source in each}
+    return _texts(wanted, _docs(wanted, ops, files), options, disk, past)
+
+
+def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
+    params = tuple(param.name for param in each.params)
+    was = past.was.get(each.key, "")
+    return Wanted(unit, each.name, params, rule_names(each.sources), was)
+
+
+def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
+    needed: dict[str, CapabilitySet | None] = {}
+    for op in ops:
+        before = needed.get(op.context, CapabilitySet())
+        if op.capabilities is None or before is None:
+            needed[op.context] = None
+            continue
+        names = list(op.capabilities)
+        for prefix in op.prefixes:
+            names.extend(package.prefixes[prefix].capabilities)
+        needed[op.context] = before | CapabilitySet.parse(" ".join(names))
+    units = [Wanted(code.directories(package))]
+    for name in sorted(needed, key=context_order):
+        capabilities = needed[name]
+        kept = None if capabilities is None else capabilities.names
+        units.append(Wanted(code.context(name, kept, package)))
+    return units
+
+
+def _docs(wanted: Mapping[str, object], ops: Sequence[Op], files: set[str]) -> dict[str, list[str]]:
+    docs: dict[str, list[str]] = {}
+    for module in wanted:
+        own = sorted({source.file for op in ops if op.module == module for source in op.sources})
+        if module == _INIT:
+            written = (
+                f"Written by privmigrate from {_list(sorted(files))}. What is changed by hand "
+                "stays: privmigrate.lock knows what was written."
+            )
+            docs[module] = [
+                "Contexts of the commands that this service runs with privilege.",
+                written,
+            ]
+        elif module == COMMON:
+            docs[module] = [
+                f"Commands that {_list(own)} have in common."
+                if own
+                else "What the commands of this package have in common."
+            ]
+        else:
+            docs[module] = [f"Commands that {_list(own) if own else 'a rule'} allowed."]
+    return docs
+
+
+def _list(names: Sequence[str]) -> str:
+    *others, last = names or ["no rules"]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _texts(
+    wanted: Mapping[str, Sequence[Wanted]],
+    docs: Mapping[str, Sequence[str]],
+    options: Options,
+    disk: Disk,
+    past: Past,
+) -> tuple[dict[str, str], list[Note]]:
+    """Every file's text: as generated where the disk has what was generated, else merged."""
+    texts: dict[str, str] = {}
+    locked: dict[str, LockedFile] = {}
+    notes: list[Note] = []
+    kept: frozenset[str] = frozenset()
+    # the package itself last: kept text of the modules may still use its contexts
+    for module, units in sorted(wanted.items(), key=lambda item: (item[0] == _INIT, item[0])):
+        file = f"{module}.py"
+        doc = "\n".join(docstring(docs[module], 0))
+        known = past.files.get(file)
+        text = disk.texts.get(file)
+        if text is None and not units:
+            continue
+        records = known.records if known else ()
+        apart: ModuleText | None = None
+        used = kept if module == _INIT else frozenset()
+        if text is not None and not _is_plain(known, text, units, used):
+            apart = take_apart(text, f"{disk.folder}/{file}")
+        elif text is not None:
+            # as it was written: everything that is remembered is there, and nothing else
+            records = ()
+        merged = merge(module, doc, units, records, disk=apart, choices=options.choices, used=used)
+        texts[file] = assemble(merged.module, options.package)
+        # only a file that holds nothing of a person's may be written anew without a look at it
+        plain = apart is None or texts[file] == _plain_text(module, doc, units, options)
+        locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
+        notes.extend(merged.notes)
+        kept |= merged.names
+    texts[NAME] = print_lock(Lock(options.package, locked))
+    return texts, notes
+
+
+def _plain_text(module: str, doc: str, units: Sequence[Wanted], options: Options) -> str:
+    merged = merge(module, doc, units, (), disk=None, choices=options.choices)
+    return assemble(merged.module, options.package)
+
+
+def _is_plain(
+    known: LockedFile | None, text: str, units: Sequence[Wanted], used: frozenset[str]
+) -> bool:
+    """The file is as it was written, whole, and no unit of it needs a look."""
+    if known is None or known.digest != digest(text):
+        return False
+    identities = {each.was or each.unit.identity for each in units}
+    return all(
+        record.state is State.GENERATED
+        and (
+            record.identity in identities
+            or record.identity == DOC
+            or (record.identity.startswith("=") and record.identity[1:] not in used)
+        )
+        for record in known.records
+    )

@@ -1,0 +1,155 @@
+"""In which module an entrypoint goes, in which context, and with which capabilities.
+
+Modules follow the ``.filters`` files; what several files say goes to a module that they share.
+Contexts follow what commands work on. What a command needs is taken, in this order, from the
+person's own table and from the knowledge base; a command that neither knows goes to a context
+that keeps everything and says so by its name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from privmigrate.convert.operation import Cat, Kill, Lit, Op, Prefix, Source
+from privmigrate.convert.text import identifier
+from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet
+from privmigrate.privsep import knowledge
+
+COMMON: Final = "common"
+UNVERIFIED: Final = "unverified"
+DECLARED: Final = "declared"
+SINGLE: Final = "default"
+
+# Few contexts, for each is a daemon: kinds of commands that are used together.
+_CONTEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "files": "files",
+        "filesystems": "storage",
+        "network": "network",
+        "process": "process",
+        "services": "network",
+        "storage": "storage",
+        "system": "process",
+        "virtualisation": "storage",
+    }
+)
+PURPOSES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "files": "Commands that work on files.",
+        "storage": "Commands that work on devices, volumes and filesystems.",
+        "network": "Commands that work on the network.",
+        "process": "Commands that work on processes and on the system.",
+        DECLARED: "Commands whose capabilities a person declared.",
+        UNVERIFIED: "WIDE: nobody knows what these commands need, so nothing is taken away.",
+        SINGLE: "Every command of this service.",
+    }
+)
+
+# The natives' own needs: kill(2) of another user's process, and its /proc/PID/exe.
+_KILL: Final = CapabilitySet.of(Capability.CAP_KILL, Capability.CAP_SYS_PTRACE)
+_CAT: Final = CapabilitySet.of(Capability.CAP_DAC_READ_SEARCH)
+# Another user is taken on after the fork, and leaves no capability to the command.
+_OTHER_USER: Final = CapabilitySet.of(Capability.CAP_SETGID, Capability.CAP_SETUID)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an earlier run chose: names and modules do not change while the rule is there."""
+
+    module: str
+    name: str
+    params: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What commands and entrypoints need according to the person's own table."""
+
+    sets: Mapping[str, CapabilitySet]
+
+    def of(self, op: Op) -> CapabilitySet | None:
+        """The entrypoint's own row counts before its command's."""
+        return self.sets.get(f"{op.module}.{op.name}", self.sets.get(op.command))
+
+
+def modules_of(labels: Iterable[str]) -> dict[str, str]:
+    """A module name for each file: ``rootwrap.d/os-brick.filters`` becomes ``os_brick``."""
+    # a module and a context of one name would be one attribute of the package
+    taken = {COMMON, *(f"{name}_context" for name in PURPOSES)}
+    names: dict[str, str] = {}
+    for label in sorted(set(labels)):
+        stem = label.rpartition("/")[2].removesuffix(".filters")
+        base = identifier(stem, digit="filters_", empty="filters")
+        name = f"{base}_filters" if base in taken else base
+        number = 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        names[label] = name
+    return names
+
+
+def place_in_module(
+    sources: Sequence[Source], modules: Mapping[str, str], recorded: Recorded | None
+) -> str:
+    """The module of its file, or the shared one; where it was before if that is one of these."""
+    homes = {modules[source.file] for source in sources}
+    if recorded is not None and recorded.module in homes | {COMMON}:
+        return recorded.module
+    return homes.pop() if len(homes) == 1 else COMMON
+
+
+def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
+    """Choose context and capabilities."""
+    declared = needs.of(op)
+    family = knowledge.family(op.command)
+    remarks: tuple[str, ...] = ()
+    needed: CapabilitySet | None
+    if declared is not None:
+        needed, context = declared, _CONTEXTS.get(family or "", DECLARED)
+    elif isinstance(op.native, Kill):
+        needed, context = _KILL, "process"
+    elif isinstance(op.native, Cat):
+        needed, context = _CAT, "files"
+    elif op.run_as != "root":
+        needed, context = NONE, _CONTEXTS.get(family or "", "process")
+    else:
+        needed, context, remarks = _known_needs(op, family)
+    if needed is not None and op.run_as != "root":
+        needed |= _OTHER_USER
+    return replace(
+        op,
+        capabilities=None if needed is None else needed.names,
+        context=SINGLE if single else context,
+        remarks=(*op.remarks, *remarks),
+    )
+
+
+def _known_needs(op: Op, family: str | None) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
+    words = [word.text if isinstance(word, Lit) else None for word in op.words]
+    evidence = knowledge.lookup([op.command, *words])
+    if evidence is None or family is None:
+        why = f"what {op.command} needs is not known: declare it with --capabilities"
+        return None, UNVERIFIED, (why,)
+    remarks = () if evidence.verified else ("capabilities documented, not observed",)
+    return evidence.capabilities, _CONTEXTS[family], remarks
+
+
+def equip(prefix: Prefix, needs: Needs) -> Prefix:
+    """Say what a prefix needs itself; of one that nobody knows, nothing is known to be needed."""
+    declared = needs.sets.get(prefix.command)
+    if declared is not None:
+        return replace(prefix, capabilities=declared.names)
+    words: list[str | None] = [
+        word.text if isinstance(word, Lit) else None for word in prefix.words
+    ]
+    if prefix.namespace:
+        words = ["netns", "exec", "name"]
+    evidence = knowledge.lookup([prefix.command, *words])
+    return replace(prefix, capabilities=evidence.capabilities.names if evidence else ())
+
+
+def context_order(name: str) -> int:
+    """Contexts are printed in the order of the table, the widest last."""
+    return list(PURPOSES).index(name)

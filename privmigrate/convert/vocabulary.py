@@ -1,0 +1,105 @@
+"""Words of command lines that say what a parameter is, and those that only look as if they did.
+
+Names are made from the text of the filters; these tables help where the text is too short for
+that (``-c``) or misleading (``mkdir -p PATH``). Nothing here decides what is allowed.
+"""
+
+from types import MappingProxyType
+from typing import Final
+
+# Commands whose options take no value as a word of its own: what follows is an operand.
+FLAGS_WITHOUT_VALUE: Final = frozenset(
+    (
+        "blockdev", "cat", "chgrp", "chmod", "chown", "cp", "df", "du", "kill", "ln", "ls", "lvs",
+        "mkdir", "mv", "ps", "pvs", "readlink", "rm", "rmdir", "sha256sum", "stat", "sync",
+        "sysctl", "tee", "touch", "umount", "vgs",
+    )
+)  # fmt: skip
+
+# (command, option) -> what its value is, where the option itself is no good name.
+FLAG_NAMES: Final = MappingProxyType(
+    {
+        ("arping", "-I"): "interface",
+        ("arping", "-c"): "count",
+        ("arping", "-s"): "source",
+        ("arping", "-w"): "deadline",
+        ("bash", "-c"): "script",
+        ("dbus-send", "--dest"): "destination",
+        ("haproxy", "-f"): "config",
+        ("ionice", "-c"): "scheduling_class",
+        ("ionice", "-n"): "level",
+        ("mkfs", "-L"): "label",
+        ("mkfs", "-t"): "filesystem",
+        ("mount", "-o"): "options",
+        ("mount", "-t"): "filesystem",
+        ("ping", "-I"): "interface",
+        ("ping", "-c"): "count",
+        ("ping", "-w"): "deadline",
+        ("ping6", "-I"): "interface",
+        ("ping6", "-c"): "count",
+        ("ping6", "-w"): "deadline",
+        ("ploop", "-f"): "format",
+        ("ploop", "-s"): "size",
+        ("ploop", "-t"): "filesystem",
+        ("sh", "-c"): "script",
+        ("truncate", "-s"): "size",
+        ("vtysh", "-N"): "namespace",
+        ("vtysh", "-c"): "vty_command",
+        ("vtysh", "-f"): "config",
+        ("cgexec", "-g"): "group",
+    }
+)
+
+# What operands are, from left to right.
+OPERANDS: Final = MappingProxyType(
+    {
+        "arping": ("address",),
+        "cat": ("path",),
+        "chgrp": ("group", "path"),
+        "chmod": ("mode", "path"),
+        "chown": ("owner", "path"),
+        "cp": ("source", "target"),
+        "curl": ("url",),
+        "find": ("path",),
+        "kill": ("pid",),
+        "ln": ("target", "link"),
+        "mkdir": ("path",),
+        "mount": ("device", "mountpoint"),
+        "mv": ("source", "target"),
+        "nc": ("host", "port"),
+        "ncat": ("host", "port"),
+        "ping": ("host",),
+        "ping6": ("host",),
+        "rm": ("path",),
+        "rmdir": ("path",),
+        "sleep": ("duration",),
+        "touch": ("path",),
+        "umount": ("mountpoint",),
+    }
+)
+
+# Words that say what is done: they name the function, not the parameter that follows.
+VERBS: Final = frozenset(
+    (
+        "add", "append", "attach", "change", "check", "clear", "create", "del", "delete", "destroy",
+        "detach", "disable", "down", "drop", "dump", "enable", "exec", "export", "flush", "get",
+        "import", "info", "init", "insert", "kill", "link", "list", "load", "ls", "map", "modify",
+        "mount", "move", "new", "put", "read", "reload", "remove", "rename", "replace", "reset",
+        "resize", "restart", "restore", "root", "ingress", "run", "save", "send", "set", "show",
+        "start", "status", "stop", "sync", "test", "unlink", "unmap", "unmount", "up", "update",
+        "write",
+    )
+)  # fmt: skip
+
+# Endings of rule names that tell a rule from its twin and say nothing of what it does.
+NAME_NOISE: Final = ("_filter", "_cmd", "_usr", "_sbin", "_bin", "_local", "_env", "_exec")
+
+# Variables that decide which code a program loads: who sets them runs as root.
+DANGEROUS_VARIABLES: Final = frozenset(
+    (
+        "BASH_ENV", "CDPATH", "ENV", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "IFS", "LD_AUDIT",
+        "LD_LIBRARY_PATH", "LD_PRELOAD", "LOCALDOMAIN", "LOCPATH", "LUA_PATH", "MALLOC_TRACE",
+        "NLSPATH", "NODE_PATH", "PATH", "PERL5LIB", "PERL5OPT", "PERLLIB", "PYTHONHOME",
+        "PYTHONPATH", "PYTHONSTARTUP", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TMPDIR",
+    )
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a service's own tests use of the runtime; needs the library `fixtures`."""

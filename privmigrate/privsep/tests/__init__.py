@@ -1,0 +1,1 @@
+"""The older place of `privmigrate.privsep.test`, as oslo.privsep has it; no tests are here."""

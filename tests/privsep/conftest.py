@@ -1,0 +1,42 @@
+"""A daemon of the service, started by fork for each test that asks for it."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from privmigrate.privsep.priv_context import Method, PrivContext
+from tests.privsep import service
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def daemon() -> Generator[PrivContext]:
+    service.context.start(Method.FORK)
+    yield service.context
+    service.context.stop()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    return wait_until
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look again and again, and fail when it takes too long."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        threading.Event().wait(0.005)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,92 @@
+"""A context whose entrypoints do what breaks daemons."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from privmigrate.privsep.priv_context import PrivContext
+
+context = PrivContext(
+    "tests.root",
+    cfg_section="faulty",
+    pypath="tests.root.faulty.context",
+    capabilities=[],
+)
+
+
+@context.entrypoint
+def getpid() -> int:
+    return os.getpid()
+
+
+@context.entrypoint
+def echo(value: object) -> object:
+    return value
+
+
+@context.entrypoint
+def note(path: str, value: object) -> object:
+    """Leave a trace of every execution."""
+    with Path(path).open("a") as file:
+        file.write("x")
+    return value
+
+
+@context.entrypoint
+def fork_and_end(code: int) -> int:
+    """As neutron makes network namespaces: in a child that ends by itself."""
+    pid = os.fork()
+    if not pid:
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@context.entrypoint
+def fork_and_return(how: str) -> tuple[str, int]:
+    """A child that comes back from the entrypoint as well."""
+    pid = os.fork()
+    if not pid:
+        logging.getLogger("tests.root").warning("said by the child")
+        if how == "raise":
+            raise RuntimeError("the child")
+        if how == "exit":
+            sys.exit(0)
+        return "the child", 0
+    return "the daemon", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@context.entrypoint
+def fork_and_terminate(number: int) -> int:
+    """As pyroute2 ends its children: by a signal that they have not heard of."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(theirs, b"ready")
+        while True:
+            signal.pause()
+    os.read(ours, 5)
+    os.close(ours)
+    os.close(theirs)
+    os.kill(pid, number)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@context.entrypoint
+def spin(seconds: float) -> None:
+    """Keep the interpreter busy."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@context.entrypoint
+def leave_child() -> int:
+    """Start something that outlives the call, and the daemon."""
+    pid = os.fork()
+    if not pid:
+        while True:
+            signal.pause()
+    return pid

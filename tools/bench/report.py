@@ -1,0 +1,105 @@
+"""Ratios of interleaved rounds, what was promised of them, and how both are shown."""
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+_ALIGN: Final = "{:<34} {:>11} {:>11} {:>7}  {:<15} {:<12}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a ratio, or where there is nothing to compare with a figure, must keep to."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether it does."""
+        if self.most is not None:
+            return value <= self.most
+        return self.least is None or value >= self.least
+
+    def __str__(self) -> str:
+        return f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing measured in every round, beside the same thing done by another.
+
+    Attributes:
+        ours, other: one figure for each round, taken within seconds of each other.
+        absolute: the target is for our figure and not for the ratio.
+    """
+
+    name: str
+    unit: str
+    against: str
+    target: Target | None = None
+    absolute: bool = False
+    ours: list[float] = field(default_factory=list)
+    other: list[float] = field(default_factory=list)
+
+    def add(self, ours: float, other: float) -> None:
+        """Note the figures of one round."""
+        self.ours.append(ours)
+        self.other.append(other)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours relative to the other, round by round."""
+        return [a / b for a, b in zip(self.ours, self.other, strict=True)]
+
+    @property
+    def judged(self) -> float:
+        """The figure that the target is about."""
+        return statistics.median(self.ours if self.absolute else self.ratios)
+
+    @property
+    def missed(self) -> bool:
+        """Whether the target, if there is one, is missed."""
+        return self.target is not None and not self.target.holds(self.judged)
+
+    def as_text(self) -> str:
+        """One line of the table."""
+        ratios = self.ratios
+        verdict = ""
+        if self.target is not None:
+            verdict = f"{'MISSED' if self.missed else 'ok'} {self.target}"
+            verdict += f" {self.unit}" if self.absolute else ""
+        return _ALIGN.format(
+            self.name,
+            f"{statistics.median(self.ours):.4g} {self.unit}",
+            f"{statistics.median(self.other):.4g} {self.unit}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} - {max(ratios):.2f}",
+            verdict,
+        ).rstrip()
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, for a machine."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "against": self.against,
+            "ours": self.ours,
+            "other": self.other,
+            "ratio": statistics.median(self.ratios),
+            "target": None if self.target is None else str(self.target),
+            "missed": self.missed,
+        }
+
+
+def as_table(rows: Iterable[Row]) -> str:
+    """All rows, under a heading for each thing that was compared with."""
+    lines: list[str] = []
+    against = ""
+    for row in rows:
+        if row.against != against:
+            against = row.against
+            heading = _ALIGN.format("", "ours", "other", "ratio", "lowest - highest", "target")
+            lines += ["", f"ours against {against}", heading.rstrip()]
+        lines.append(row.as_text())
+    return "\n".join(lines).lstrip("\n")
