@@ -21,6 +21,7 @@ from privmigrate.convert.operation import (
     Param,
     Prefix,
     Source,
+    Width,
     Word,
 )
 from privmigrate.convert.place import COMMON, PURPOSES, UNVERIFIED
@@ -298,6 +299,8 @@ def _sentences(op: Op) -> Iterable[str]:
             yield f"Run {usage}{user}."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
+    elif op.width is Width.WIDE:
+        yield "Wide: a shell runs this text, so that it can do anything."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
 

@@ -46,6 +46,21 @@ PURPOSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# Commands that run another one, with their own needs on top.
+_RUNS_ANOTHER: Final = frozenset(
+    (
+        "cgexec",
+        "chrt",
+        "ionice",
+        "nice",
+        "nohup",
+        "prlimit",
+        "setsid",
+        "stdbuf",
+        "taskset",
+        "timeout",
+    )
+)
 # The natives' own needs: kill(2) of another user's process, and its /proc/PID/exe.
 _KILL: Final = CapabilitySet.of(Capability.CAP_KILL, Capability.CAP_SYS_PTRACE)
 _CAT: Final = CapabilitySet.of(Capability.CAP_DAC_READ_SEARCH)
@@ -129,11 +144,24 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
 def _known_needs(op: Op, family: str | None) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
     words = [word.text if isinstance(word, Lit) else None for word in op.words]
     evidence = knowledge.lookup([op.command, *words])
-    if evidence is None or family is None:
-        why = f"what {op.command} needs is not known: declare it with --capabilities"
+    needed = evidence.capabilities if evidence else NONE
+    verified = evidence is not None and evidence.verified
+    command = op.command if evidence is None else None
+    if op.command in _RUNS_ANOTHER:
+        # what it runs is the first fixed word that is no option; a wide one may run anything
+        place = next((n for n, word in enumerate(words) if word and word[0].isalpha()), len(words))
+        inner = knowledge.lookup(words[place:])
+        if inner is None:
+            command = words[place] if words[place:] else "what it runs"
+        else:
+            needed |= inner.capabilities
+            verified = verified and inner.verified
+            family = knowledge.family(words[place] or "") or family
+    if command is not None or family is None:
+        why = f"what {command} needs is not known: declare it with --capabilities"
         return None, UNVERIFIED, (why,)
-    remarks = () if evidence.verified else ("capabilities documented, not observed",)
-    return evidence.capabilities, _CONTEXTS[family], remarks
+    remarks = () if verified else ("capabilities documented, not observed",)
+    return needed, _CONTEXTS[family], remarks
 
 
 def equip(prefix: Prefix, needs: Needs) -> Prefix:

@@ -163,8 +163,8 @@ def summary(found: Sequence[Row]) -> str:
     """One line with all counts."""
     number = counts(found)
     text = (
-        f"{number['rules']} rules, {number['entrypoints']} entrypoints: {number['exact']} exact, "
-        f"{number['narrowed']} narrowed, {number['wide']} wide"
+        f"{_count(number['rules'], 'rule')}, {_count(number['entrypoints'], 'entrypoint')}: "
+        f"{number['exact']} exact, {number['narrowed']} narrowed, {number['wide']} wide"
     )
     others = [
         f"{number[fate.value]} {fate.value}"
@@ -176,6 +176,10 @@ def summary(found: Sequence[Row]) -> str:
     if number[UNVERIFIED]:
         text += f"; with every capability: {number[UNVERIFIED]} ({UNVERIFIED})"
     return text
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def legend(found: Sequence[Row]) -> str | None:

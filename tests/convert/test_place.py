@@ -67,6 +67,21 @@ def test_words_that_are_known_say_what_is_needed() -> None:
     assert flushing == ("storage", ("CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN"))
 
 
+@pytest.mark.parametrize(
+    ("definition", "context", "capabilities"),
+    [
+        (r"x: RegExpFilter, ionice, root, ionice, -c[0-3], dd, of=\S+",
+         "files", ("CAP_DAC_OVERRIDE", "CAP_SYS_NICE")),
+        ("x: RegExpFilter, nice, root, nice, -n, 5, nobody-knows", "unverified", None),
+        ("x: CommandFilter, ionice, root", "unverified", None),
+    ],
+)  # fmt: skip
+def test_of_a_command_that_runs_another_both_needs_count(
+    definition: str, context: str, capabilities: tuple[str, ...] | None
+) -> None:
+    assert placed(definition) == (context, capabilities)
+
+
 def test_a_persons_table_comes_first() -> None:
     needs = Needs({"umount": CapabilitySet.of(Capability.CAP_SYS_NICE)})
     assert placed("x: CommandFilter, umount, root", needs=needs) == ("storage", ("CAP_SYS_NICE",))

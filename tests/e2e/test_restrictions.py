@@ -29,16 +29,17 @@ def own(request: pytest.FixtureRequest, service: Service) -> Iterator[Driver]:
 
 
 def daemons(service: Service) -> dict[int, str]:
-    """The daemons that were started by this service's helper: pid -> command line."""
+    """The daemons that this service's helper has become, by pid; each leads a session."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if str(service.stage.helper) in line and "sudo" not in line.split("/")[-1]:
-                    found[int(entry.name)] = line
+                session = (entry / "stat").read_text().rpartition(")")[2].split()[3]
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            if str(service.stage.helper) in line and session == entry.name:
+                found[int(entry.name)] = line
     return found
 
 

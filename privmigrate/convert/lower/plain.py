@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from privmigrate.argv.spec import Choice
 from privmigrate.convert.lower.base import (
     Lowered,
     dead,
@@ -57,14 +58,20 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
         params=words.params,
         stdin=may_read_stdin(op.command, words),
         narrower=words.narrower,
-        width=Width.NARROWED if words.narrower else Width.EXACT,
+        width=_width(op.command, words),
         remarks=_about_words(op.command, words, patterns[1:]),
     )
 
 
+def _width(command: str, words: Words) -> Width:
+    if command in _SHELLS and any(not isinstance(param.spec, Choice) for param in words.params):
+        return Width.WIDE  # the text is a program
+    return Width.NARROWED if words.narrower else Width.EXACT
+
+
 def _about_words(command: str, words: Words, patterns: list[str]) -> tuple[str, ...]:
     remarks = []
-    if command in _SHELLS and "-c" in patterns:
+    if _width(command, words) is Width.WIDE:
         remarks.append("a shell runs this text: whoever may write into it is root")
     for pattern, word in zip(patterns, words.words, strict=True):
         if " " in pattern and isinstance(word, Hole):

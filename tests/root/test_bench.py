@@ -1,0 +1,63 @@
+"""The benchmark judges as it says, and measures what it says."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tools.bench.measure import read_cpu, sample
+from tools.bench.report import Row, Target, as_table
+from tools.modules import PROJECT
+
+pytestmark = pytest.mark.root
+
+
+@pytest.mark.parametrize(
+    ("target", "missed"),
+    [
+        (Target(most=0.5), False),
+        (Target(most=0.49), True),
+        (Target(least=0.5), False),
+        (Target(least=0.51), True),
+        (None, False),
+    ],
+)
+def test_the_median_of_the_rounds_is_judged(target: Target | None, *, missed: bool) -> None:
+    row = Row("thing", "us", "other", target)
+    for ours, other in ((1.0, 2.0), (9.0, 3.0), (1.0, 4.0)):
+        row.add(ours, other)
+    assert row.missed is missed
+    assert ("MISSED" in as_table([row])) is missed
+
+
+def test_an_absolute_target_is_about_our_figure() -> None:
+    row = Row("memory", "MB", "other", Target(most=8), absolute=True)
+    row.add(9.0, 90.0)
+    assert row.missed
+    assert "MISSED <= 8 MB" in as_table([row])
+
+
+def test_cpu_time_of_both_processes_is_counted() -> None:
+    def work() -> None:
+        sum(range(10_000))
+
+    taken = sample(work, os.getppid(), threads=2, seconds=0.05)
+    assert 0 < taken.p50 <= taken.p99 <= taken.worst
+    assert taken.cpu > taken.p50 / 4
+    before = read_cpu(os.getpid())
+    work()
+    assert read_cpu(os.getpid()) > before
+
+
+def test_it_runs() -> None:
+    words = ["-m", "tools.bench_runtime", "--quick", "--json", "--only", "event_loop"]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["against"] == "oslo.privsep"
+    assert len(row["ours"]) == len(row["other"]) == 3
+    assert row["ratio"] > 1

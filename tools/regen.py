@@ -1,0 +1,75 @@
+"""Write the goldens: what convert makes of the filters in tests/golden, stage by stage.
+
+Usage: python -m tools.regen [--check]. With --check, write nothing and exit with 1 where a golden
+differs. Every folder of tests/golden with ``.filters`` files has beside them `rules.json` (what
+was read), `table.txt` (what the person sees) and ``package/`` (what was written, the lock
+included; ``.txt`` behind the names keeps linters and type checkers away from them).
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from difflib import unified_diff
+from pathlib import Path
+from typing import Final
+
+from privmigrate.convert import Options, convert, report
+from privmigrate.convert.lock import Disk
+from privmigrate.convert.place import COMMON
+from privmigrate.convert.source import read_sources, relabel
+
+GOLDEN: Final = Path(__file__).resolve().parent.parent / "tests" / "golden"
+
+
+def folders() -> list[Path]:
+    """Every golden of convert."""
+    return sorted({path.parent for path in GOLDEN.glob("*/*.filters")})
+
+
+def outputs(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of each golden in a folder."""
+    sources = read_sources([str(path) for path in sorted(folder.glob("*.filters"))])
+    rules = relabel(sources.rules, sources.labels)
+    result = convert(rules, Options(exec_dirs=sources.exec_dirs), Disk(None, {}))
+    shown = [asdict(rule) | {"status": rule.status.value} for rule in rules]
+    yield "rules.json", json.dumps(shown, indent=1) + "\n"
+    rows = report.rows(rules, result.ops, result.prefixes, result.outcomes, COMMON)
+    lines = [*report.table(rows, colour=False), "", report.summary(rows)]
+    yield "table.txt", "\n".join(lines) + "\n"
+    for name, text in result.texts.items():
+        yield f"package/{name}.txt", text
+
+
+def main(arguments: list[str]) -> int:
+    """Write the goldens, or compare them."""
+    stale = False
+    for folder in folders():
+        wanted = dict(outputs(folder))
+        present = {
+            str(path.relative_to(folder))
+            for path in folder.rglob("*")
+            if path.is_file() and path.suffix != ".filters"
+        }
+        for name in sorted(present - wanted.keys()):
+            stale = True
+            print(f"{folder.name}/{name} is of no use", file=sys.stderr)
+            if "--check" not in arguments:
+                (folder / name).unlink()
+        for name, text in wanted.items():
+            path = folder / name
+            before = path.read_text("utf-8") if path.exists() else ""
+            if before == text:
+                continue
+            stale = True
+            old, new = before.splitlines(), text.splitlines()
+            place = f"{folder.name}/{name}"
+            print("\n".join(unified_diff(old, new, place, place, lineterm="")), file=sys.stderr)
+            if "--check" not in arguments:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, "utf-8")
+    return int(stale and "--check" in arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
