@@ -7,6 +7,7 @@ that fails on its evidence, fails the run: a judge that is skipped looks like a 
 """
 
 import importlib
+import importlib.metadata
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,6 +72,14 @@ def _load(name: str) -> AuditRule:
     if not _CODE.match(rule.code) or not rule.title:
         raise InternalError(f"the audit rule {name} needs a CODE such as PM101 and a docstring")
     return rule
+
+
+def version() -> str:
+    """The version of the judge; "0" in a checkout that is not installed."""
+    try:
+        return importlib.metadata.version("privmigrate")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
 
 
 def all_ways() -> tuple[Way, ...]:

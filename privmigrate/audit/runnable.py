@@ -120,8 +120,11 @@ def runnable_of(rule: Rule, bound: Filter | Diagnostic) -> Runnable | None:
 
 def _shape_of(rule: Rule, bound: Filter) -> Shape | None:
     match rule.filter_class:
-        case "CommandFilter" | "IpFilter":
+        case "CommandFilter":
             return Shape((), ANY_WORD)
+        case "IpFilter":
+            # it refuses netns exec
+            return Shape((), Slot(ANYTHING, lambda word: word != "netns"))
         case "EnvFilter":
             # oslo.rootwrap does not look at what stands behind the executable
             return Shape((), ANY_WORD)

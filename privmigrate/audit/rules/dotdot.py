@@ -6,6 +6,7 @@
 Instead: ``[^/]+`` for one name, PathFilter for a folder; convert reads such patterns without dots.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,8 @@ from privmigrate.rootwrap.filters.regexp import RegExpFilter
 
 CODE: Final = "PM208"
 LEVEL: Final = Level.MEDIUM
+
+_FOLDER: Final = re.compile(r"(?:[\w-]*=)?(/.*[^/])(?=/)")
 
 
 EXAMPLES: Final = (
@@ -40,13 +43,12 @@ def check(evidence: Evidence) -> Iterator[Found]:
         if not isinstance(entry.bound, RegExpFilter):
             continue
         for matcher in entry.bound.matchers[1:]:
-            prefix = literal_prefix(matcher.pattern)
-            folder = prefix[prefix.find("/") :].rpartition("/")[0] if "/" in prefix else ""
-            out = f"{prefix.rpartition('/')[0]}/../../../../etc/passwd"
-            if folder and matcher.matches(out):
+            found = _FOLDER.match(literal_prefix(matcher.pattern))
+            out = "" if found is None else f"{found.group()}/../../../../etc/passwd"
+            if found is not None and matcher.matches(out):
                 yield Found(
                     entry.span,
-                    f"{entry.name}: {matcher.pattern} leads out of {folder}: {out}",
+                    f"{entry.name}: {matcher.pattern} leads out of {found[1]}: {out}",
                     "match one name ([^/]+), or use PathFilter",
                 )
                 break

@@ -1,7 +1,7 @@
 """ip with its arguments free.
 
-``ip netns exec`` and ``ip vrf exec`` run any command; IpFilter refuses only the first, spelled so,
-and lets ``ip -batch FILE`` pass, whose lines may be either.
+``ip netns exec`` and ``ip vrf exec`` run any command; IpFilter refuses only the first, and lets
+``ip -batch FILE`` pass, whose lines may be either.
 
 Instead: RegExpFilter, or a generated entrypoint with the namespace as a typed prefix.
 """
@@ -36,6 +36,12 @@ EXAMPLES: Final = (
         "[Filters]\ni: RegExpFilter, ip, root, ip, .*, .*, .*, .*\n",
         "2:1",
         "i runs any program as root: ip netns exec x /tmp/x",
+    ),
+    Finds(
+        "an IpFilter",
+        "[Filters]\ni: IpFilter, ip, root\n",
+        "2:1",
+        "i runs any program as root: ip vrf exec x /tmp/x",
     ),
     Clean(
         "one subcommand", "[Filters]\ni: RegExpFilter, ip, root, ip, link, set, tap[0-9a-f-]+, up\n"

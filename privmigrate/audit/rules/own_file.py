@@ -19,7 +19,9 @@ CODE: Final = "PM106"
 LEVEL: Final = Level.HIGH
 
 WAYS: Final = (
-    Way("chown", "nova /etc/passwd", Gain.OWN, "/etc/passwd"),
+    Way("chown", "nova /etc/passwd", Gain.OWN),
+    Way("chown", "1000 /etc/passwd", Gain.OWN),
+    Way("chown", "-R nova /etc", Gain.OWN),
     Way("chmod", "666 /etc/passwd", Gain.OWN),
     Way("chmod", "a+rw /etc/passwd", Gain.OWN, "/etc/passwd"),
     Way("chgrp", "nova /etc/shadow", Gain.OWN, "/etc/shadow"),
@@ -40,7 +42,11 @@ EXAMPLES: Final = (
         "any path behind a number",
         "[Filters]\nc: RegExpFilter, chown, root, chown, \\d+, .*\n",
         "2:1",
-        "c takes over any file as root: chown ... /etc/passwd",
+        "c takes over any file as root: chown 1000 /etc/passwd",
+    ),
+    Clean(
+        "any owner, paths below a folder",
+        "[Filters]\nc: PathFilter, /bin/chown, root, pass, /var/lib/nova/\n",
     ),
     Clean(
         "paths below a folder", "[Filters]\nc: PathFilter, /bin/chown, root, nova, /var/lib/nova/\n"

@@ -31,7 +31,7 @@ EXAMPLES: Final = (
 def check(evidence: Evidence) -> Iterator[Found]:
     """Find PathFilters with a folder."""
     for entry in evidence.of_class("PathFilter"):
-        folders = [text for text in entry.rule.texts[2:] if text.startswith("/")]
+        folders = [t for t in entry.rule.texts[2:] if t.startswith("/") and "*" not in t]
         if folders:
             yield Found(
                 entry.span,

@@ -20,10 +20,11 @@ LEVEL: Final = Level.HIGH
 
 WAYS: Final = (
     Way(
-        "env nice nohup setsid stdbuf time chronic ionice cgexec eatmydata dbus-run-session",
+        "env nice nohup setsid time chronic ionice cgexec eatmydata dbus-run-session",
         "/tmp/x",
         Gain.RUN,
     ),
+    Way("stdbuf", "-o0 /tmp/x", Gain.RUN),
     Way("timeout", "9 /tmp/x", Gain.RUN),
     Way("xargs", "-a /dev/null /tmp/x", Gain.RUN, "/tmp/x"),
     Way("chroot", "/ /tmp/x", Gain.RUN),

@@ -35,7 +35,7 @@ WAYS: Final = (
         Gain.RUN,
         "--script-security --up /tmp/x",
     ),
-    Way("conntrackd radvd", "-C /tmp/x", Gain.WRITE),
+    Way("conntrackd", "-C /tmp/x", Gain.WRITE),
     Way("logrotate", "/tmp/x", Gain.RUN),
     Way("neutron-vpn-netns-wrapper", "--cmd=/tmp/x", Gain.RUN),
     Way("nmap", "--script /tmp/x", Gain.RUN),

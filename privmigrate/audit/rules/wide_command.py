@@ -37,11 +37,8 @@ EXAMPLES: Final = (
 
 def check(evidence: Evidence) -> Iterator[Found]:
     """Find granted commands with open arguments that are in a rule's table."""
-    ways = {
-        program: way
-        for way in sorted(all_ways(), key=lambda way: way.gain.weight)
-        for program in way.programs.split()
-    }
+    ranked = sorted(all_ways(), key=lambda way: -way.gain.weight)
+    ways = {program: way for way in ranked[::-1] for program in way.programs.split()}
     for grant in evidence.grants:
         best = ways.get(grant.name)
         is_open = grant.arguments is None or grant.arguments.strip() == "*"
