@@ -66,7 +66,7 @@ def _is_shorter(shorter: Prefix, longer: Prefix) -> bool:
         not shorter.optional
         and (shorter.command, shorter.run_as) == (longer.command, longer.run_as)
         and shorter.words == longer.words[:-1]
-        and len(longer.words) > len(shorter.words)
+        and bool(longer.words)
         and isinstance(longer.words[-1], Hole)
         and [param.spec for param in shorter.params] == [param.spec for param in longer.params[:-1]]
     )

@@ -7,7 +7,6 @@ daemon's half by whoever becomes the daemon: neither imports the other.
 
 import enum
 import logging
-import shlex
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
@@ -140,7 +139,7 @@ class PrivContext:
             made = cast("Entrypoint[..., object]", CommandEntrypoint(self, func, timeout))
         else:
             made = Entrypoint(self, func, timeout)
-        # INV-1: what was decorated before the table was sealed is all that a client can call
+        # INV-10: what was decorated before the table was sealed is all that a client can call
         if not self._sealed:
             self._entrypoints[made.name] = made
         return made
@@ -284,6 +283,8 @@ class PrivContext:
             raise AssertionError("helper_command requires priv_context pypath for context object")
         own = settings.read(self)
         if own.helper_command:
+            import shlex
+
             words = shlex.split(own.helper_command)
         else:
             words = [*_RootHelper.words, settings.HELPER]

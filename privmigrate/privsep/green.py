@@ -29,21 +29,36 @@ def libraries() -> list[Library]:
 
 
 def unpatch() -> None:
-    """Undo eventlet's monkey patching in this process, as far as it was done."""
+    """Undo eventlet's monkey patching in this process, as far as it was done.
+
+    What our own modules imported by name from a patched module is put right as well.
+    """
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is None:
         return
+    originals: dict[int, object] = {}
     for name, modules in libraries():
-        if not patcher.is_monkey_patched(name):
-            continue
-        for original_name, green in modules():
-            patched = sys.modules.get(original_name)
-            original = patcher.original(original_name)
-            for attribute in (*green.__patched__, *getattr(green, "__deleted__", ())):
-                if hasattr(original, attribute):
-                    setattr(patched, attribute, getattr(original, attribute))
-                elif hasattr(patched, attribute):
-                    delattr(patched, attribute)
+        for module_name, green in modules() if patcher.is_monkey_patched(name) else ():
+            _restore(sys.modules.get(module_name), patcher.original(module_name), green, originals)
+    originals.pop(id(None), None)
+    package = __name__.partition(".")[0]
+    for name, module in tuple(sys.modules.items()):
+        for key, value in tuple(vars(module).items()) if name.startswith(package) else ():
+            if id(value) in originals:
+                setattr(module, key, originals[id(value)])
+
+
+def _restore(
+    patched: object, original: ModuleType, green: ModuleType, originals: dict[int, object]
+) -> None:
+    """Give one module its own functions again; note which took the place of which."""
+    for attribute in (*green.__patched__, *getattr(green, "__deleted__", ())):
+        if hasattr(original, attribute):
+            value = getattr(original, attribute)
+            originals[id(getattr(patched, attribute, None))] = value
+            setattr(patched, attribute, value)
+        elif hasattr(patched, attribute):
+            delattr(patched, attribute)
 
 
 def wait(fd: int, seconds: float | None, *, write: bool = False) -> bool:

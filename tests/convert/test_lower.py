@@ -111,6 +111,7 @@ def test_what_runs_is_the_executable_whatever_the_first_pattern_says() -> None:
         ("x: PathFilter, x, root, //a", "no real path begins with"),
         ("x: PathFilter, x, root, x, /a", "expects 'x' as first argument too"),
         ("x: EnvFilter, env, root, x", "names no variable"),
+        ("x: EnvFilter, /opt/a=b, root, A=", "cannot be told from a variable"),
         ("x: CommandFilter, x, --query_guid", "which no system has"),
         ("x: CommandFilter, x, 1000", "which no system has"),
         ("x: CommandFilter, /bin/, root", "which is no executable"),

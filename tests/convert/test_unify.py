@@ -100,6 +100,14 @@ def test_chains_that_differ_otherwise_stay_apart() -> None:
     assert [prefix.name for prefix in prefixes] == ["NiceLow", "NiceHigh"]
 
 
+def test_a_chain_that_begins_otherwise_stays_apart() -> None:
+    prefixes = converted(
+        "nice_low: ChainingRegExpFilter, nice, root, nice, -a\n"
+        "nice_high: ChainingRegExpFilter, nice, root, nice, -b, [0-9]+\n"
+    ).prefixes
+    assert [prefix.optional for prefix in prefixes] == [0, 0]
+
+
 def under(text: str) -> dict[str, tuple[str, ...]]:
     return {op.name: op.prefixes for op in converted(text).ops}
 

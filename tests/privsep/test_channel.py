@@ -466,6 +466,37 @@ def test_no_descriptors_leak(daemon: PrivContext, tmp_path: Path) -> None:
     wait_until(lambda: len(calls.open_descriptors()) <= theirs)
 
 
+def test_calls_that_are_given_up_meet_nobody_elses(daemon: PrivContext, tmp_path: Path) -> None:
+    """While some threads give up at every moment of a call, others get what they asked for."""
+    # INV-11
+    # INV-12
+    # INV-13
+    stop = threading.Event()
+    (tmp_path / "file").write_text("content")
+
+    def give_up(number: int) -> int:
+        count = 0
+        while not stop.is_set():
+            try:
+                with_timeout(commands.cat, 0.001 * (number + 1))(str(tmp_path / "file"))
+            except (PrivsepTimeout, ProcessExecutionError):
+                count += 1
+        return count
+
+    def ask(number: int) -> None:
+        for i in range(60):
+            assert calls.echo((number, i)) == (number, i)
+            assert commands.cat(str(tmp_path / "file")).stdout == "content"
+
+    with ThreadPoolExecutor(8) as pool:
+        quitters = [pool.submit(give_up, number) for number in range(3)]
+        others = [pool.submit(ask, number) for number in range(4)]
+        for other in others:
+            other.result()
+        stop.set()
+    assert sum(quitter.result() for quitter in quitters) > 10
+
+
 def test_large_values_are_not_kept(daemon: PrivContext) -> None:
     """Memory returns when a large value is gone, without waiting for a collection."""
 

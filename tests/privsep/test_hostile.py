@@ -372,6 +372,7 @@ def test_nothing_that_a_message_names_is_executed_before_it_was_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap: oslo.privsep imports any dotted name, as root, and looks at it afterwards."""
+    # INV-10
     watched = Watched(tmp_path, monkeypatch)
     import watchedservice
 

@@ -194,7 +194,7 @@ class Channel:
             self._drop(connection)
             raise self.judge(closed) from None
         except BaseException:
-            # never used again, for an answer may still come; hanging up cancels the call
+            # INV-13: never used again, for an answer may still come; hanging up cancels the call
             self._drop(connection)
             raise
         self._put_back(connection)
@@ -364,7 +364,7 @@ def _left(deadline: float | None) -> float:
 
 
 _CHANNELS: Final[weakref.WeakSet[Channel]] = weakref.WeakSet()
-"""INV-5: every channel of this process, for the one moment after a fork."""
+"""Every channel of this process, for the one moment after a fork."""
 
 
 def _forget_all() -> None:

@@ -25,12 +25,11 @@ def un_monkey_patch() -> None:
 
 
 def __getattr__(name: str) -> object:
-    from privmigrate.privsep import green
+    # looked for also when a submodule is imported by name: nothing may be loaded for that
+    if name in {"EVENTLET_LIBRARIES", "EVENTLET_MODULES"}:
+        from privmigrate.privsep import green
 
-    if name == "EVENTLET_MODULES":
-        return green.MODULES
-    if name == "EVENTLET_LIBRARIES":
-        return green.libraries()
+        return green.MODULES if name == "EVENTLET_MODULES" else green.libraries()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

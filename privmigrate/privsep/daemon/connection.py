@@ -91,6 +91,7 @@ class Connection:
         self.rows = rows
 
     def __del__(self) -> None:
+        # INV-11: here and nowhere else, when no worker can use the number any more
         self.sock.close()
 
     def receive(self, decoder: Decoder) -> Message | None:

@@ -72,6 +72,7 @@ class Entrypoints:
 
     def _load(self, name: str) -> None:
         module, _, function = name.partition(":")
+        # INV-10: nothing that a message names is executed before all of this was judged
         if not self._is_below_prefix(module) or module in sys.modules:
             raise _not_exported(name)
         code = _read_code(module)

@@ -29,7 +29,7 @@ from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.load import Context, Entrypoints, find_object
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.privsep.daemon.serve import Server
-from privmigrate.privsep.messages import Encoder
+from privmigrate.privsep.messages import DATAGRAM, Encoder
 from privmigrate.privsep.settings import Settings
 
 _LOG: Final = logging.getLogger("privmigrate.privsep.daemon")
@@ -53,6 +53,7 @@ example: sudo privmigrate-helper --privsep_context os_brick.privileged.default \
 UMASK: Final = 0o022
 EXIT_USAGE: Final = 2
 _FIRST_FD: Final = 3
+_REFUSAL_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:  # noqa: RET503 - `_serve` does 
         sys.stderr.write(f"privmigrate-helper: {error}\n")
         return 1
     if os.fork():
-        return 0
+        os._exit(0)  # at once: whoever waits for the helper waits for this
     _close_others(sock.fileno())
     logging.getLogger().setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     _serve(sock, context, own, follows_level=not arguments.debug)
@@ -279,6 +280,9 @@ def _refuse(sock: socket.socket, why: str) -> None:
     if sock.type == socket.SOCK_SEQPACKET:
         error = describe_error(FailedToDropPrivileges(why), 0, tracebacks=False)
         with suppress(OSError):
+            # its HELLO must be read: an end with unread data loses what we say (ECONNRESET)
+            sock.settimeout(_REFUSAL_SECONDS)
+            sock.recv(DATAGRAM)
             sock.send(Encoder().encode(error))
     else:
         sys.stderr.write(f"privmigrate-helper: {why}\n")

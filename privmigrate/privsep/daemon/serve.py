@@ -190,8 +190,8 @@ class Server:
         for call in tuple(self.running):
             if not chosen(call):
                 continue
-            # whoever takes the entry out, we or its worker, decides: a worker that does not find
-            # it any more ends, and so its cancellation never meets a later call
+            # INV-12: whoever takes the entry out, we or its worker, decides. A worker that does not
+            # find it any more ends, and so its cancellation never meets a later call
             if self._stopping or self.running.pop(call, _TAKEN) is not _TAKEN:
                 call.cancellation.cancel()
                 if not self._stopping:
