@@ -7,6 +7,7 @@ entrypoints, which are short. What cannot be told counts as chosen by the caller
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Final
 
 from privmigrate.audit.annotations import read_slot
@@ -22,6 +23,7 @@ class Execution:
 
     Attributes:
         program: the word it begins with, "" where that is not a constant.
+        begins: what the program's name begins with where only that is one.
         slots: the words behind it; `rest` is what further ones may be.
         chosen_by: parameters that reach the program's name or any number of words.
     """
@@ -29,6 +31,7 @@ class Execution:
     span: Span
     node: ast.Call
     program: str
+    begins: str
     slots: tuple[Slot, ...]
     rest: Slot | None
     chosen_by: tuple[str, ...]
@@ -50,9 +53,11 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
+MAX_ALTERNATIVES: Final = 16
 # What runs a command line, and how it takes it.
 _WORDS: Final = ("execute", "trycmd", "run")  # words one by one
 _LIST: Final = ("run", "call", "check_call", "check_output", "Popen", "getoutput")
+_OTHERS: Final = frozenset({"subprocess", "asyncio"})
 _ADDERS: Final = frozenset({"append", "extend", "insert"})
 _SHELL: Final = ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")
 
@@ -69,104 +74,150 @@ class Reader:
         self._parameters = parameters
         several = (node.args.vararg, node.args.kwarg)
         self._many = {p.arg for p in several if p is not None}
-        self._values: dict[str, ast.expr | None] = {}
-        self._extended: set[str] = set()  # lists to which something is added later
+        # What a name may stand for at the place that is read; nothing where it cannot be told.
+        self._values: dict[str, tuple[ast.expr, ...]] = {}
+        self._always = {id(statement) for statement in node.body}
+        self._repeated = {
+            id(part)
+            for loop in ast.walk(node)
+            if isinstance(loop, ast.For | ast.AsyncFor | ast.While)
+            for part in ast.walk(loop)
+        }
+        self._found: list[tuple[ast.Call, list[ast.expr]]] = []
         self.tainted = self._follow()
 
     def _follow(self) -> frozenset[str]:
         tainted = {name for name in self._parameters if name not in {"self", "cls"}}
-        for node in ast.walk(self._node):
+        for node in _in_order(self._node):
             match node:
                 case ast.Assign(targets=targets, value=value):
-                    self._bind(targets, value, tainted)
+                    self._bind(targets, value, tainted, node)
                 case (
                     ast.AnnAssign(target=target, value=value)
                     | ast.NamedExpr(target=target, value=value)
                 ):
-                    self._bind([target], value, tainted)
+                    self._bind([target], value, tainted, node)
                 case (
                     ast.For(target=target, iter=value)
                     | ast.comprehension(target=target, iter=value)
                 ):
+                    self._bind([target], value, tainted, node)
                     self._forget(target)
-                    self._bind([target], value, tainted)
                 case ast.AugAssign(target=ast.Name(id=name), value=value):
-                    self._extend(name, [value], tainted)
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if (
-                    attr in _ADDERS
-                ):
-                    self._extend(name, node.args, tainted)
+                    self._extend(name, value, tainted, node)
+                case ast.Expr(
+                    value=ast.Call(
+                        func=ast.Attribute(value=ast.Name(id=name), attr=attr), args=[*_, value]
+                    )
+                ) if attr in _ADDERS:
+                    self._extend(
+                        name, value if attr == "extend" else ast.List([value]), tainted, node
+                    )
+                case ast.Call():
+                    self._found.extend((node, words) for words in self._words(node))
+                case _:
+                    pass
         return frozenset(tainted)
 
-    def _bind(self, targets: list[ast.expr], value: ast.expr | None, tainted: set[str]) -> None:
+    def _bind(
+        self, targets: list[ast.expr], value: ast.expr | None, tainted: set[str], node: ast.AST
+    ) -> None:
         for target in targets:
             names = [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
             if value is not None and _mentions(value, tainted):
                 tainted.update(names)
             for name in names:
-                known = name not in self._values and len(names) == 1
-                self._values[name] = value if known else None
+                before = () if id(node) in self._always else self._values.get(name, ())
+                known = _alternatives(value) if len(names) == 1 else ()
+                self._values[name] = (*before, *known) if known else ()
 
-    def _extend(self, name: str, values: list[ast.expr], tainted: set[str]) -> None:
-        self._extended.add(name)
-        if any(_mentions(value, tainted) for value in values):
+    def _extend(self, name: str, value: ast.expr, tainted: set[str], node: ast.AST) -> None:
+        """Words that are added to a list, certainly or perhaps."""
+        if _mentions(value, tainted):
             tainted.add(name)
+        known = self._values.get(name, ())
+        added: list[ast.expr] = [ast.Starred(value)]
+        if isinstance(value, ast.List | ast.Tuple):
+            repeated = id(node) in self._repeated
+            added = [ast.Starred(ast.List(value.elts))] if repeated else value.elts
+        longer: tuple[ast.expr, ...] = tuple(
+            ast.List([*before.elts, *added]) for before in known if isinstance(before, ast.List)
+        )
+        if id(node) not in self._always:
+            longer = (*known, *longer)
+        self._values[name] = longer if len(longer) <= MAX_ALTERNATIVES else ()
 
     def _forget(self, node: ast.expr) -> None:
-        if isinstance(node, ast.Name):
-            self._values[node.id] = None
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                self._values[part.id] = ()
 
     def executions(self) -> Iterator[Execution]:
-        """Every call that runs a command."""
-        for node in ast.walk(self._node):
-            if isinstance(node, ast.Call) and (words := self._words(node)) is not None:
-                yield self._execution(node, words)
+        """Every call that runs a command, once for each command line that it may be."""
+        for node, words in self._found:
+            yield self._execution(node, words)
 
-    def _words(self, node: ast.Call) -> list[ast.expr] | None:
-        """The words of the command line, if the call runs one."""
+    def _words(self, node: ast.Call) -> Iterator[list[ast.expr]]:
+        """The words of the command lines, if the call runs one."""
         name = dotted(node.func)
         module, _, last = name.rpartition(".")
         if name in _SHELL:
-            return list(node.args[:1])
-        if module == "subprocess" and last in _LIST:
-            return self._listed(node.args[0]) if node.args else []
-        if module == "os" and last.startswith(("exec", "spawn", "posix_spawn")):
-            return list(node.args)
-        if last in _WORDS and module not in {"subprocess", "asyncio"} and node.args:
-            return list(node.args)
-        return None
+            yield list(node.args[:1])
+        elif module == "subprocess" and last in _LIST:
+            yield from self._listed(node.args[0]) if node.args else ()
+        elif module == "os" and last.startswith(("exec", "spawn", "posix_spawn")):
+            yield list(node.args)
+        elif (last in _WORDS or last.endswith("_execute")) and module not in _OTHERS:
+            yield from self._expanded(node.args) if node.args else ()
 
-    def _listed(self, node: ast.expr) -> list[ast.expr]:
-        more: list[ast.expr] = []
-        if isinstance(node, ast.Name) and (value := self._values.get(node.id)) is not None:
-            more = [ast.Starred(node)] if node.id in self._extended else []
-            node = value
-        if isinstance(node, ast.List | ast.Tuple):
-            return [*node.elts, *more]
-        return [ast.Starred(node)]
+    def _expanded(self, words: list[ast.expr]) -> Iterator[list[ast.expr]]:
+        """The words with every list that is spread among them."""
+        choices = [
+            list(self._listed(word.value)) if isinstance(word, ast.Starred) else [[word]]
+            for word in words
+        ]
+        for chosen in islice(product(*choices), MAX_ALTERNATIVES):
+            yield [word for part in chosen for word in part]
+
+    def _listed(self, node: ast.expr) -> Iterator[list[ast.expr]]:
+        """The elements of a list that may stand here."""
+        values = self._values.get(node.id, ()) if isinstance(node, ast.Name) else ()
+        for value in values or (node,):
+            if isinstance(value, ast.List | ast.Tuple):
+                yield list(value.elts)
+            else:
+                yield [ast.Starred(node)]
 
     def _execution(self, node: ast.Call, words: list[ast.expr]) -> Execution:
         shell = dotted(node.func) in _SHELL or any(
             k.arg == "shell" and not (isinstance(k.value, ast.Constant) and not k.value.value)
             for k in node.keywords
         )
-        expanded: list[ast.expr] = []
-        for word in words:
-            expanded.extend(self._listed(word.value) if isinstance(word, ast.Starred) else [word])
-        program = self._program(expanded[0]) if expanded else ""
-        chosen = list(self._chosen(expanded[0])) if expanded and not program else []
+        program = self._program(words[0]) if words else ""
+        chosen = list(self._chosen(words[0])) if words and not program else []
         slots: list[Slot] = []
-        rest: Slot | None = None
-        for word in expanded[1:]:
-            if isinstance(word, ast.Starred):
-                chosen.extend(self._chosen(word))
-                rest = self._rest(word.value)
-            else:
-                slots.append(self._slot(word))
-        if expanded and isinstance(expanded[0], ast.Starred):
-            rest = ANY_WORD
-        span = span_of(self._path, node)
-        return Execution(span, node, program, tuple(slots), rest, tuple(chosen), shell)
+        further: list[Slot] = []
+        for word in words[1:]:
+            match word:
+                case ast.Starred(value=ast.List(elts=elements)):
+                    further.extend(map(self._slot, elements))
+                case ast.Starred(value=value):
+                    chosen.extend(self._chosen(value))
+                    further.append(self._rest(value))
+                case _:
+                    slots.append(self._slot(word))
+        if words and isinstance(words[0], ast.Starred):
+            further.append(ANY_WORD)
+        return Execution(
+            span_of(self._path, node),
+            node,
+            program,
+            _beginning(words[0]) if words else "",
+            tuple(slots),
+            _any_of(further),
+            tuple(chosen),
+            shell,
+        )
 
     def _program(self, word: ast.expr) -> str:
         match word:
@@ -174,8 +225,10 @@ class Reader:
                 return text
             case ast.Name(id=name) if name in self._executables and name not in self._parameters:
                 return self._executables[name]
-            case ast.Name(id=name) if isinstance(value := self._values.get(name), ast.Constant):
-                return str(value.value)
+            case ast.Name(id=name) if len(values := self._values.get(name, ())) == 1 and (
+                isinstance(values[0], ast.Constant)
+            ):
+                return str(values[0].value)
             case _:
                 return ""
 
@@ -211,6 +264,42 @@ class Reader:
                 return ANY_WORD
             case _:
                 return Slot(ANYTHING, lambda _: False)
+
+
+def _in_order(node: Function) -> list[ast.AST]:
+    """What a function does, as it is written."""
+    steps = [part for part in ast.walk(node) if hasattr(part, "lineno")]
+    steps += [part for part in ast.walk(node) if isinstance(part, ast.comprehension)]
+    return sorted(steps, key=lambda part: getattr(part, "lineno", 0))
+
+
+def _any_of(slots: list[Slot]) -> Slot | None:
+    """What each further word may be."""
+    if not slots:
+        return None
+    if ANY_WORD in slots or len(slots) == 1:
+        return ANY_WORD if ANY_WORD in slots else slots[0]
+    return Slot(ANYTHING, lambda word: any(slot.accepts(word) for slot in slots))
+
+
+def _alternatives(value: ast.expr | None) -> tuple[ast.expr, ...]:
+    """What is assigned: one of two where a condition decides."""
+    if isinstance(value, ast.IfExp):
+        return (*_alternatives(value.body), *_alternatives(value.orelse))
+    return () if value is None else (value,)
+
+
+def _beginning(word: ast.expr) -> str:
+    """The text that a word begins with, whatever follows."""
+    match word:
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Add()):
+            return text
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
+            return text.partition("%")[0]
+        case ast.JoinedStr(values=[ast.Constant(value=str() as text), *_]):
+            return text
+        case _:
+            return ""
 
 
 def _mentions(node: ast.AST, names: set[str] | frozenset[str]) -> bool:

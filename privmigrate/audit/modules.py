@@ -151,9 +151,24 @@ def _contexts(tree: ast.Module, path: str, runtime: str) -> Iterator[Context]:
             if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str)
             else None,
             runtime,
-            _names(keywords.get("capabilities")),
+            _names(_resolved(tree, keywords.get("capabilities"))),
             call,
         )
+
+
+def _resolved(tree: ast.Module, node: ast.expr | None) -> ast.expr | None:
+    """What a name stands for that the module assigns once."""
+    if not isinstance(node, ast.Name):
+        return node
+    values = [
+        statement.value
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assign)
+        and any(
+            isinstance(target, ast.Name) and target.id == node.id for target in statement.targets
+        )
+    ]
+    return values[0] if len(values) == 1 else node
 
 
 def _names(node: ast.expr | None) -> tuple[str, ...] | None:

@@ -69,7 +69,7 @@ def test_a_rule_that_does_not_load_fails_the_run(monkeypatch: pytest.MonkeyPatch
     def broken(name: str) -> types.ModuleType:
         raise SyntaxError(name)
 
-    monkeypatch.setattr(engine.importlib, "import_module", broken)
+    monkeypatch.setattr("privmigrate.audit.engine.importlib.import_module", broken)
     with pytest.raises(InternalError, match=r"the audit rule \w+ does not load: SyntaxError"):
         load_rules.__wrapped__()
 
@@ -77,7 +77,7 @@ def test_a_rule_that_does_not_load_fails_the_run(monkeypatch: pytest.MonkeyPatch
 def test_a_rule_without_code_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("x", "A title.\n")
     module.__dict__.update(CODE="X1", LEVEL=1, EXAMPLES=(), check=lambda _: ())
-    monkeypatch.setattr(engine.importlib, "import_module", lambda _: module)
+    monkeypatch.setattr("privmigrate.audit.engine.importlib.import_module", lambda _: module)
     with pytest.raises(InternalError, match="needs a CODE such as PM101"):
         load_rules.__wrapped__()
 
@@ -85,7 +85,7 @@ def test_a_rule_without_code_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_rules_of_one_code_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("x", "A title.\n")
     module.__dict__.update(CODE="PM999", LEVEL=1, EXAMPLES=(), check=lambda _: ())
-    monkeypatch.setattr(engine.importlib, "import_module", lambda _: module)
+    monkeypatch.setattr("privmigrate.audit.engine.importlib.import_module", lambda _: module)
     with pytest.raises(InternalError, match="are both PM999"):
         load_rules.__wrapped__()
 

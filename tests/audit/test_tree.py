@@ -147,8 +147,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
             os.setresgid(65534, 65534, 65534)
             os.setresuid(65534, 65534, 65534)
             evidence = gather(DiskTree(), (str(folder),))
-            said = [str(missed) for missed in evidence.unread]
-            os.write(write_end, "\n".join(said).encode() or b"nothing")
+            lines = "\n".join(str(missed) for missed in evidence.unread)
+            os.write(write_end, lines.encode() or b"nothing")
         finally:
             os._exit(0)
     os.close(write_end)

@@ -50,6 +50,42 @@ EXAMPLES: Final = (
         "5:12",
         "f runs any program that callers name in tool",
     ),
+    Finds(
+        "the end of a program's name",
+        "from oslo_concurrency import processutils\n"
+        "from oslo_privsep import priv_context\n"
+        "@ctx.entrypoint\n"
+        "def f(kind, path):\n"
+        "    return processutils.execute('mkfs.' + kind, path)\n",
+        "5:12",
+        "f runs every program called mkfs.* that callers name in kind",
+    ),
+    Clean(
+        "a prefix that is there or not",
+        "from oslo_concurrency import processutils\n"
+        "from oslo_privsep import priv_context\n"
+        "@ctx.entrypoint\n"
+        "def f(path, namespace):\n"
+        "    cmd = []\n"
+        "    if namespace:\n"
+        "        cmd += ['ip', 'netns', 'exec', namespace]\n"
+        "    cmd += ['x', path]\n"
+        "    processutils.execute(*cmd)\n"
+        "    cmd = ['y', path]\n"
+        "    processutils.execute(*cmd)\n",
+    ),
+    Clean(
+        "a list that begins empty",
+        "from oslo_concurrency import processutils\n"
+        "from oslo_privsep import priv_context\n"
+        "@ctx.entrypoint\n"
+        "def f(path, force):\n"
+        "    cmd = []\n"
+        "    cmd += ['x', path]\n"
+        "    if force:\n"
+        "        cmd.append('-f')\n"
+        "    return processutils.execute(*cmd)\n",
+    ),
     Clean(
         "a fixed program",
         "from oslo_concurrency import processutils\n"
@@ -68,8 +104,11 @@ def check(evidence: Evidence) -> Iterator[Found]:
             for execution in entrypoint.executions:
                 if not execution.program and execution.chosen_by:
                     chosen = ", ".join(dict.fromkeys(execution.chosen_by))
+                    begins = execution.begins
+                    what = f"every program called {begins}*" if begins else "any program"
                     yield Found(
                         execution.span,
-                        f"{entrypoint.name} runs any program that callers name in {chosen}",
+                        f"{entrypoint.name} runs {what} that callers name in {chosen}",
                         "write one entrypoint for each command, with the program as a constant",
+                        Level.MEDIUM if begins else None,
                     )

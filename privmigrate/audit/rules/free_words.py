@@ -38,7 +38,7 @@ EXAMPLES: Final = (
         "    cmd.extend(options)\n"
         "    return processutils.execute(*cmd)\n",
         "7:12",
-        "f passes any words in cmd on to x",
+        "f passes any words in options on to x",
     ),
     Finds(
         "generated, wide",
@@ -51,6 +51,28 @@ EXAMPLES: Final = (
         "    return run(X, *args)\n",
         "7:12",
         "x passes any words in args on to x",
+    ),
+    Clean(
+        "a flag that is there or not",
+        "from oslo_concurrency import processutils\n"
+        "from oslo_privsep import priv_context\n"
+        "@ctx.entrypoint\n"
+        "def f(path, force):\n"
+        "    cmd = ['x', path]\n"
+        "    if force:\n"
+        "        cmd.append('-f')\n"
+        "    return processutils.execute(*cmd)\n",
+    ),
+    Clean(
+        "words of one kind each",
+        "from oslo_concurrency import processutils\n"
+        "from oslo_privsep import priv_context\n"
+        "@ctx.entrypoint\n"
+        "def f(names, kind=None):\n"
+        "    more = ['-t', kind] if kind else []\n"
+        "    for name in names:\n"
+        "        more += '!', '-path', name\n"
+        "    return processutils.execute('x', *more)\n",
     ),
     Clean(
         "one word",
