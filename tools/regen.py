@@ -6,6 +6,7 @@ was read), `table.txt` (what the person sees) and ``package/`` (what was written
 included; ``.txt`` behind the names keeps linters and type checkers away from them).
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ def folders() -> list[Path]:
 
 def outputs(folder: Path) -> Iterator[tuple[str, str]]:
     """Name and text of each golden in a folder."""
-    sources = read_sources([str(path) for path in sorted(folder.glob("*.filters"))])
+    # from within the folder: places name files, and must be the same in every checkout
+    with contextlib.chdir(folder):
+        sources = read_sources(sorted(path.name for path in folder.glob("*.filters")))
     rules = relabel(sources.rules, sources.labels)
     result = convert(rules, Options(exec_dirs=sources.exec_dirs), Disk(None, {}))
     shown = [asdict(rule) | {"status": rule.status.value} for rule in rules]

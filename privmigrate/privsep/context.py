@@ -9,7 +9,7 @@ import enum
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 from privmigrate.errors import ChannelClosed
 from privmigrate.privsep import settings
@@ -33,6 +33,16 @@ class Method(enum.Enum):
 
     FORK = 1
     ROOTWRAP = 2
+
+
+class Decorator(Protocol):
+    """Makes an entrypoint of a command or of a plain function."""
+
+    @overload
+    def __call__(self, func: "Command[P]", /) -> CommandEntrypoint[P]: ...
+
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Entrypoint[P, R]: ...
 
 
 class _RootHelper:
@@ -119,15 +129,13 @@ class PrivContext:
         """Make this function run in the context's daemon: a decorator."""
         return self._entrypoint(func, None)
 
-    def entrypoint_with_timeout(
-        self, timeout: float
-    ) -> Callable[[Callable[P, R]], Entrypoint[P, R]]:
+    def entrypoint_with_timeout(self, timeout: float) -> "Decorator":
         """As `entrypoint`, for calls that may take so many seconds."""
 
-        def wrap(func: Callable[P, R]) -> Entrypoint[P, R]:
-            return cast("Entrypoint[P, R]", self._entrypoint(func, timeout))
+        def wrap(func: Any) -> Any:
+            return self._entrypoint(func, timeout)
 
-        return wrap
+        return cast("Decorator", wrap)
 
     def _entrypoint(self, func: Any, timeout: float | None) -> Entrypoint[..., object]:
         if not self.is_below_prefix(func.__module__):

@@ -27,6 +27,8 @@ class Entrypoint(Generic[P, R]):
         answer: what runs for a client: the daemon calls this and nothing else.
     """
 
+    __name__: str
+
     def __init__(
         self,
         context: "PrivContext",

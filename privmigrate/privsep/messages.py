@@ -293,9 +293,10 @@ def _check(message: object) -> Message:
             fields = FIELDS.get(message[0])
         except TypeError:  # a kind that cannot be hashed
             fields = None
-        if fields == (*map(type, message),):
-            return message
-        if fields is ANYTHING and len(message) == len(ANYTHING) and type(message[1]) is int:
+        if fields is ANYTHING:
+            if len(message) == len(ANYTHING) and type(message[1]) is int:
+                return message
+        elif fields == (*map(type, message),):
             return message
     raise ProtocolError("a message of the wrong shape")
 

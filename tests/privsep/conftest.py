@@ -1,5 +1,6 @@
 """A daemon of the service, started by fork for each test that asks for it."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -40,3 +41,13 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for_end(*pids: int) -> None:
+    """Wait until none of these processes runs."""
+    for pid in pids:
+        wait_until(functools.partial(_has_ended, pid))
+
+
+def _has_ended(pid: int) -> bool:
+    return not is_running(pid)

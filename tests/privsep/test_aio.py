@@ -14,7 +14,7 @@ from privmigrate.privsep.comm import PrivsepTimeout
 from privmigrate.privsep.entrypoint import Entrypoint
 from privmigrate.privsep.execute import PrivilegeDenied, ProcessExecutionError
 from privmigrate.privsep.priv_context import PrivContext
-from tests.privsep.conftest import is_running, wait_until
+from tests.privsep.conftest import wait_for_end, wait_until
 from tests.privsep.service import calls, commands, context
 
 call = context.call_async
@@ -79,8 +79,7 @@ def test_a_cancelled_task_cancels_the_call(daemon: PrivContext, tmp_path: Path) 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        for pid in map(int, pids.read_text().split()):
-            await comes_true(lambda pid=pid: not is_running(pid))
+        wait_for_end(*map(int, pids.read_text().split()))
         # the other call on the same connection goes on
         (tmp_path / "go").touch()
         assert await other
@@ -95,8 +94,7 @@ def test_a_timeout_cancels_the_call(daemon: PrivContext, tmp_path: Path) -> None
     async def main() -> None:
         with pytest.raises(PrivsepTimeout):
             await call(impatient, str(pids))
-        for pid in map(int, pids.read_text().split()):
-            await comes_true(lambda pid=pid: not is_running(pid))
+        wait_for_end(*map(int, pids.read_text().split()))
         assert await call(calls.echo, 1) == 1
 
     asyncio.run(main())

@@ -21,7 +21,7 @@ from privmigrate.privsep.entrypoint import Entrypoint
 from privmigrate.privsep.execute import PrivilegeDenied, ProcessExecutionError
 from privmigrate.privsep.priv_context import Method, PrivContext
 from tests.privsep import service
-from tests.privsep.conftest import is_running, wait_until
+from tests.privsep.conftest import is_running, wait_for_end, wait_until
 from tests.privsep.service import calls, commands
 
 MEGABYTE = b"x" * 2**20
@@ -291,8 +291,7 @@ def test_trap_a_forked_child_does_not_keep_the_parents_calls_alive(
             os._exit(0)
         os.close(reader)
         assert isinstance(call.exception(), PrivsepTimeout)
-    for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: not is_running(pid))
+    wait_for_end(*map(int, pids.read_text().split()))
     os.close(writer)
     os.waitpid(child, 0)
 
@@ -313,8 +312,7 @@ def test_a_timed_out_command_is_killed_with_its_group(daemon: PrivContext, tmp_p
     pids = tmp_path / "pids"
     with pytest.raises(PrivsepTimeout):
         with_timeout(commands.announce_and_sleep, 0.5)(str(pids))
-    for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: not is_running(pid))
+    wait_for_end(*map(int, pids.read_text().split()))
 
 
 def test_commands_are_checked_in_the_daemon_and_judged_here(
@@ -423,8 +421,7 @@ def test_the_daemon_ends_with_its_client_and_leaves_no_command(tmp_path: Path) -
     wait_until(pids.exists)
     os.kill(client, signal.SIGKILL)
     os.waitpid(client, 0)
-    for pid in (int(daemon_pid.read_text()), *map(int, pids.read_text().split())):
-        wait_until(lambda pid=pid: not is_running(pid))
+    wait_for_end(int(daemon_pid.read_text()), *map(int, pids.read_text().split()))
 
 
 def test_a_daemon_that_is_terminated_takes_its_commands_along(
@@ -436,8 +433,7 @@ def test_a_daemon_that_is_terminated_takes_its_commands_along(
         wait_until(pids.exists)
         os.kill(pid, signal.SIGTERM)
         assert isinstance(call.exception(), ChannelClosed | ProcessExecutionError)
-    for each in (pid, *map(int, pids.read_text().split())):
-        wait_until(lambda each=each: not is_running(each))
+    wait_for_end(pid, *map(int, pids.read_text().split()))
 
 
 def count_descriptors() -> int:

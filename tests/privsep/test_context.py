@@ -37,7 +37,7 @@ def test_there_is_no_way_to_forget_the_capabilities() -> None:
 
 @pytest.mark.parametrize("prefix", ["tests.privsep", "tests", __name__])
 def test_entrypoints_are_below_the_prefix(prefix: str) -> None:
-    assert make(prefix).entrypoint(plain)
+    assert isinstance(make(prefix).entrypoint(plain), Entrypoint)
 
 
 @pytest.mark.parametrize(

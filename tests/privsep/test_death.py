@@ -64,7 +64,7 @@ class Actor:
 
     def call(self, *args: object, timeout: float | None = 20) -> object:
         try:
-            return self.channel.call(calls.echo, args, {}, timeout)  # type: ignore[arg-type]
+            return self.channel.call(calls.echo, args, {}, timeout)
         finally:
             self._thread.join()
 
@@ -132,7 +132,7 @@ def test_after_the_answer_nothing_is_lost() -> None:
     actor = Actor(script)
     assert actor.call(1) == LARGE
     with pytest.raises(ChannelClosed) as closed:
-        actor.channel.call(calls.echo, (1,), {}, None)  # type: ignore[arg-type]
+        actor.channel.call(calls.echo, (1,), {}, None)
     assert not closed.value.may_have_run
 
 
@@ -161,7 +161,7 @@ def test_one_connection_may_end_and_the_daemon_live() -> None:
 
     actor = Actor(script)
     with pytest.raises(ChannelClosed) as closed:
-        actor.channel.call(calls.echo, (1,), {}, 20)  # type: ignore[arg-type]
+        actor.channel.call(calls.echo, (1,), {}, 20)
     running = actor.channel.running
     gate.set()
     assert closed.value.may_have_run
@@ -180,7 +180,7 @@ def test_records_do_not_prolong_a_timeout() -> None:
 
     actor = Actor(script)
     with pytest.raises(PrivsepTimeout):
-        actor.channel.call(calls.echo, (1,), {}, 0.2)  # type: ignore[arg-type]
+        actor.channel.call(calls.echo, (1,), {}, 0.2)
     stop.set()
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from tests.privsep import service
 from tests.privsep.conftest import is_running, wait_until
 
 PREFIX = "tests.privsep.service"
-GETPID = (CALL, 1, f"{PREFIX}.calls:getpid", (), {})
+GETPID: Message = (CALL, 1, f"{PREFIX}.calls:getpid", (), {})
 
 
 class Raw:
@@ -196,14 +196,15 @@ def test_attach_with_more_descriptors_ends_the_daemon(greeted: Raw, count: int) 
 
 @pytest.mark.parametrize("kind", ["file", "pipe", "stream", "udp", "listener", "unconnected"])
 def test_attach_takes_only_what_our_client_makes(greeted: Raw, kind: str) -> None:
-    made = {
+    makers: dict[str, Callable[[], int]] = {
         "file": lambda: os.open(os.devnull, os.O_RDWR),
         "pipe": lambda: os.pipe()[0],
         "stream": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).detach(),
         "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach(),
         "listener": _listener,
         "unconnected": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).detach(),
-    }[kind]()
+    }
+    made = makers[kind]()
     greeted.send_with_fds((ATTACH, 1, False), made)
     if kind in {"listener", "unconnected"}:
         assert greeted.still_serves()
@@ -374,7 +375,7 @@ def test_nothing_that_a_message_names_is_executed_before_it_was_judged(
     """Trap: oslo.privsep imports any dotted name, as root, and looks at it afterwards."""
     # INV-10
     watched = Watched(tmp_path, monkeypatch)
-    import watchedservice
+    import watchedservice  # type: ignore[import-not-found]
 
     try:
         entrypoints = Entrypoints(watchedservice.context)

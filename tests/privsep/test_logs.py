@@ -114,7 +114,7 @@ def test_trap_fields_of_a_record_cannot_replace_its_methods() -> None:
     heard: list[logging.LogRecord] = []
     logger = logging.getLogger("test.fields")
     handler = logging.Handler()
-    handler.emit = heard.append  # type: ignore[method-assign]
+    handler.emit = heard.append  # type: ignore[method-assign, assignment]
     logger.addHandler(handler)
     fields = {"msg": "fine", "levelno": 50, "getMessage": "x", "__class__": "y", 5: 6}
     Listener("test.fields", tracebacks=False).hear((LOG, 0, fields))

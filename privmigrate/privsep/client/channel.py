@@ -79,24 +79,13 @@ class Connection:
         closed; TypeError, ValueError or OverflowError before anything was sent.
         """
         try:
-            if deadline is not None or self._timeout is not None:
-                self._allow(deadline)
-            data = b"" if is_bulky(message[3]) else self._encode(message)  # type: ignore[arg-type]
-            if data and len(data) <= DATAGRAM:
-                self._write(data)
-            else:
-                parts = encode_parts(message, REQUEST)
-                send_parts(self.sock, parts, lambda: self._allow(deadline))
+            self._send(message, deadline)
         except TimeoutError:
             raise PrivsepTimeout("the privsep daemon does not read; the call did not run") from None
         except OSError:
             raise ChannelClosed("the privsep daemon is gone", may_have_run=False) from None
         try:
-            while True:
-                answer = self._receive(deadline)
-                if answer[0] in _ANSWERS:
-                    return answer
-                listener.hear(answer)
+            return self._receive(deadline, listener)
         except TimeoutError:
             raise PrivsepTimeout("the call took too long, and was cancelled") from None
         except ConnectionResetError:
@@ -107,18 +96,35 @@ class Connection:
         except (EOFError, OSError):
             raise ChannelClosed("the privsep daemon died during the call") from None
 
-    def _receive(self, deadline: float | None) -> Message:
-        if deadline is not None:
+    def _send(self, message: Message, deadline: float | None) -> None:
+        if deadline is not None or self._timeout is not None:
             self._allow(deadline)
-        size = self._read(self._buffer, 0, socket.MSG_TRUNC)
-        if not size:
-            raise EOFError
-        message = self._decode(size)
-        if message[0] != PARTS:
-            return message
-        lengths = read_lengths(message, ANSWER)
-        parts = receive_parts(self.sock, lengths, lambda: self._allow(deadline))
-        return decode_parts(parts, ANSWER)
+        if not is_bulky(message[3]):  # type: ignore[arg-type]
+            data = self._encode(message)
+            if len(data) <= DATAGRAM:
+                self._write(data)
+                return
+        send_parts(self.sock, encode_parts(message, REQUEST), lambda: self._allow(deadline))
+
+    def _receive(self, deadline: float | None, listener: Listener) -> Message:
+        while True:
+            if deadline is not None:
+                self._allow(deadline)
+            size = self._read(self._buffer, 0, socket.MSG_TRUNC)
+            if not size:
+                raise EOFError
+            answer = self._decode(size)
+            if answer[0] == PARTS:
+                answer = self._receive_rest(answer, deadline)
+            if answer[0] in _ANSWERS:
+                return answer
+            listener.hear(answer)
+
+    def _receive_rest(self, head: Message, deadline: float | None) -> Message:
+        lengths = read_lengths(head, ANSWER)
+        return decode_parts(
+            receive_parts(self.sock, lengths, lambda: self._allow(deadline)), ANSWER
+        )
 
     def _allow(self, deadline: float | None) -> None:
         """Let the next operation take until the deadline; without one, as long as it takes."""
@@ -187,7 +193,8 @@ class Channel:
         try:
             answer = connection.call(message, deadline, self.listener)
         except (TypeError, ValueError, OverflowError) as error:
-            self._put_back(connection)  # nothing was sent
+            self._idle.append(connection)  # nothing was sent
+            self._wake_one()
             why = explain_arguments(entrypoint, args, kwargs)
             raise TypeError(why or str(error)) from None
         except ChannelClosed as closed:
@@ -197,7 +204,9 @@ class Channel:
             # INV-13: never used again, for an answer may still come; hanging up cancels the call
             self._drop(connection)
             raise
-        self._put_back(connection)
+        self._idle.append(connection)
+        if self._waiting:
+            self._wake_one()
         return answer[2] if answer[0] == RESULT else self.listener.read_answer(answer)
 
     async def call_async(
@@ -227,11 +236,6 @@ class Channel:
         return fd >= 0 and not green.wait(fd, _CONFIRM_SECONDS)
 
     # -- the pool
-
-    def _put_back(self, connection: Connection) -> None:
-        self._idle.append(connection)
-        if self._waiting:
-            self._wake_one()
 
     def _drop(self, connection: Connection) -> None:
         self._open.discard(connection)

@@ -66,9 +66,9 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
             answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
             server.answer(connection, answer)
             return
-        bulky = is_bulky(value if type(value) is tuple else (value,))
+        large = is_bulky(value if type(value) is tuple else (value,))
         try:
-            server.answer(connection, (RESULT, number, value), bulky=bulky)
+            server.answer(connection, (RESULT, number, value), large=large)
         except (TypeError, ValueError, OverflowError) as error:
             why = explain_unsendable(value, f"the result of {name}") or str(error)
             server.answer(connection, describe_error(TypeError(why), number, tracebacks=False))

@@ -58,8 +58,10 @@ class Connection:
     """
 
     __slots__ = (
-        "_encoder",
+        "_encode",
         "_lock",
+        "_read",
+        "_write",
         "closed",
         "fd",
         "key",
@@ -83,7 +85,10 @@ class Connection:
         self.misses = 0
         self.closed = False
         self._lock = allocate_lock()
-        self._encoder = Encoder()
+        # bound once: every call comes by here
+        self._encode = Encoder().encode
+        self._write = sock.send
+        self._read = sock.recv_into
 
     def enter(self, state: State, rows: "Mapping[object, Row]") -> None:
         """Be in a state, where these rows of the table apply."""
@@ -101,7 +106,7 @@ class Connection:
         the client hung up, ProtocolError if it broke the protocol, and OSError.
         """
         try:
-            size = self.sock.recv_into(decoder.buffer, 0, _PROBE)
+            size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
         if not size:
@@ -113,18 +118,23 @@ class Connection:
         lengths = read_lengths(head, REQUEST)
         return decode_parts(receive_parts(self.sock, lengths), REQUEST)
 
-    def send(self, message: Message, *, bulky: bool = False) -> None:
+    def send(self, message: Message) -> None:
         """Send one message; several threads may.
 
         Raise TypeError, ValueError or OverflowError for what cannot be sent, before anything is;
         OSError if the client is gone or does not read.
         """
         with self._lock:
-            data = b"" if bulky else self._encoder.encode(message)
-            if bulky or len(data) > DATAGRAM:
-                send_parts(self.sock, encode_parts(message, ANSWER))
+            data = self._encode(message)
+            if len(data) <= DATAGRAM:
+                self._write(data)
             else:
-                self.sock.send(data)
+                send_parts(self.sock, encode_parts(message, ANSWER))
+
+    def send_parts(self, message: Message) -> None:
+        """Send a message that is known to be large, as `send` would, with one copy less."""
+        with self._lock:
+            send_parts(self.sock, encode_parts(message, ANSWER))
 
     def shut_down(self) -> None:
         """Hang up: both sides see the end at once, whoever still holds the descriptor."""

@@ -35,6 +35,7 @@ class Forks:
     def _leave(self) -> None:
         self.in_child = True
         self._handler.deliver = keep
+        self._handler.pending = True  # so that the next answer comes by `end_child`
         for number in ENDING:
             signal.signal(number, signal.SIG_DFL)
         # replaced and not closed: objects that know the numbers are still here

@@ -29,12 +29,14 @@ class ChannelHandler(logging.Handler):
     """Gives every record to `deliver`, or keeps it for the next answer where that says no.
 
     Attributes:
+        pending: there is something to do before the next answer.
         dropped: how many records there was no room for.
     """
 
     def __init__(self, process_name: str) -> None:
         super().__init__()
         self.deliver: Callable[[Record], bool] = keep
+        self.pending = False
         self.dropped = 0
         self.waiting: deque[Record] = deque()
         self._process_name = process_name
@@ -55,10 +57,12 @@ class ChannelHandler(logging.Handler):
                 self.dropped += 1
         except Exception:  # noqa: BLE001 - whatever is in the record, the caller goes on
             self.dropped += 1
+        self.pending = True
 
     def take(self) -> list[Record]:
         """The records that wait, oldest first; a last one says how many were lost."""
         records: list[Record] = []
+        self.pending = False
         while self.waiting:
             records.append(self.waiting.popleft())
         if self.dropped:

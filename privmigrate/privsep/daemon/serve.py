@@ -259,17 +259,18 @@ class Server:
     def _serve(self, connection: Connection, decoder: Decoder, turn: Turn) -> None:
         """Execute what a connection asks for, and arm it again."""
         try:
-            if connection.shared:
-                message = self._receive(connection, decoder, turn)
-                self._requests.modify(connection.fd, _WORK)
-                if message is not None:
-                    self.dispatch(connection, message, turn)
-                return
-            for served in range(_IN_A_ROW):
-                message = self._receive(connection, decoder, turn)
+            for served in range(1 if connection.shared else _IN_A_ROW):
+                message = connection.receive(decoder)
                 if message is None:
                     connection.misses += 1
                     break
+                if message[0] == PARTS:
+                    message = self._receive_rest(connection, message, turn)
+                if connection.shared:
+                    # while this call is executed, others may take the next
+                    self._requests.modify(connection.fd, _WORK)
+                    self.dispatch(connection, message, turn)
+                    return
                 if served:
                     connection.misses = 0
                 self.dispatch(connection, message, turn)
@@ -283,15 +284,12 @@ class Server:
         except (EOFError, OSError, ProtocolError):
             self.hang_up(connection)
 
-    def _receive(self, connection: Connection, decoder: Decoder, turn: Turn) -> Message | None:
-        message = connection.receive(decoder)
-        if message is None or message[0] != PARTS:
-            return message
+    def _receive_rest(self, connection: Connection, head: Message, turn: Turn) -> Message:
         # a client may take its time now: this worker is as busy as with a call
         waiting = Call(connection, -1, turn.cancellation)
         self.begin(waiting)
         try:
-            return connection.receive_rest(message)
+            return connection.receive_rest(head)
         finally:
             self.end(waiting, turn)
 
@@ -312,13 +310,16 @@ class Server:
         if self._stopping:
             os.eventfd_write(self._wake, 1)
 
-    def answer(self, connection: Connection, message: Message, *, bulky: bool = False) -> None:
+    def answer(self, connection: Connection, message: Message, *, large: bool = False) -> None:
         """Send an answer, after the log records that have waited for one."""
-        self._forks.end_child()
-        if self._handler.waiting or self._handler.dropped:
+        if self._handler.pending:
+            self._forks.end_child()
             for record in self._handler.take():
                 connection.send((LOG, 0, record))
-        connection.send(message, bulky=bulky)
+        if large:
+            connection.send_parts(message)
+        else:
+            connection.send(message)
 
     def _deliver(self, record: Record) -> bool:
         thread = get_ident()
