@@ -49,6 +49,11 @@ class FilterFile:
     parsed: Parsed
     entries: tuple[Entry, ...]
 
+    @property
+    def live(self) -> tuple[Entry, ...]:
+        """The entries that rootwrap uses."""
+        return tuple(entry for entry in self.entries if entry.rule.status is Status.LIVE)
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
@@ -62,12 +67,7 @@ class PolicyFiles:
     @property
     def live(self) -> tuple[Entry, ...]:
         """The entries that rootwrap uses, in the order of sorted file names."""
-        return tuple(
-            entry
-            for file in self.files
-            for entry in file.entries
-            if entry.rule.status is Status.LIVE
-        )
+        return tuple(entry for file in self.files for entry in file.live)
 
 
 class Role(Enum):

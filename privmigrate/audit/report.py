@@ -33,7 +33,7 @@ class Report:
         by_level = ", ".join(
             f"{counts[level]} {level}" for level in reversed(Level) if counts[level]
         )
-        text = f"{len(self.findings)} findings{f': {by_level}' if by_level else ''}"
+        text = f"{count(len(self.findings), 'finding')}{f': {by_level}' if by_level else ''}"
         if self.accepted:
             text += f"; {len(self.accepted)} accepted"
         if self.gone:

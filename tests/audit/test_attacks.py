@@ -5,6 +5,7 @@ Where a generated entrypoint is the answer, its specification refuses the attack
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from privmigrate.audit.illustration import illustrate
 from privmigrate.rootwrap.command import Allowed, Denied, Mode
 from privmigrate.rootwrap.parse import parse_filters
 from privmigrate.rootwrap.policy import Policy
+from tools.modules import PROJECT
 
 EXEC_DIRS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
 
@@ -135,6 +137,50 @@ def test_a_slow_pattern_doubles_with_each_character_and_not_in_strict_mode(tmp_p
     begin = time.process_time()
     policy.decide(("cat", "a" * 5000 + "\n\n"), Mode.STRICT)
     assert time.process_time() - begin < 2
+
+
+PRIVSEP = """\
+import subprocess, sys
+if sys.argv[1] == "oslo":
+    from oslo_privsep import capabilities, priv_context
+else:
+    from privmigrate.privsep import capabilities, priv_context
+ctx = priv_context.PrivContext(
+    "__main__", cfg_section="x", pypath="__main__.ctx", capabilities=[capabilities.CAP_NET_ADMIN]
+)
+@ctx.entrypoint
+def execute(*cmd):
+    return subprocess.check_output(list(cmd)).decode()
+if __name__ == "__main__":
+    ctx.set_client_mode(True)
+    ctx.start(priv_context.Method.FORK)
+    print(execute("grep", "CapEff", "/proc/self/status"))
+    ctx.stop()
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("runtime", "only"), [("oslo", False), ("ours", True)])
+def test_a_context_holds_its_commands_in_our_daemon_only(
+    runtime: str, tmp_path: Path, *, only: bool
+) -> None:
+    """PM601 and PM612. The same module: what its context lists, oslo's command does not keep to."""
+    script = tmp_path / "service.py"
+    script.write_text(PRIVSEP)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), runtime],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    held = int(done.stdout.split()[1], 16)
+    net_admin = 1 << 12
+    assert held & net_admin
+    assert (held == net_admin) is only
+    found = {rule.code for rule in load_rules() if list(rule.check(illustrate(PRIVSEP)))}
+    assert {"PM601", "PM606", "PM612"} <= found
 
 
 @pytest.mark.root

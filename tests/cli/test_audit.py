@@ -81,7 +81,7 @@ def test_nothing_above_a_note_is_fine(run: Run, folder: Path) -> None:
     (folder / "a.filters").write_text("[Filters]\nk: KillFilter, root, /usr/sbin/radvd, -9\n")
     code, out, _ = run(str(folder))
     assert code == 0
-    assert out.splitlines()[-1].startswith("1 findings: 1 note;")
+    assert out.splitlines()[-1].startswith("1 finding: 1 note;")
     assert run("--fail-on", "note", str(folder))[0] == 2
 
 

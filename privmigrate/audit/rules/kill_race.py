@@ -32,7 +32,7 @@ EXAMPLES: Final = (
 def check(evidence: Evidence) -> Iterator[Found]:
     """Say once for each file that kill may hit another process."""
     for file in evidence.files:
-        entries = [e for e in file.entries if e.rule.filter_class == "KillFilter"]
+        entries = [e for e in file.live if e.rule.filter_class == "KillFilter"]
         if entries:
             yield Found(
                 Span(file.path, entries[0].span.line),

@@ -35,7 +35,7 @@ EXAMPLES: Final = (
 def check(evidence: Evidence) -> Iterator[Found]:
     """Say it once for each file, with the first entry that it is true of."""
     for file in evidence.files:
-        hit = [entry for entry in file.entries if _is_loose(entry)]
+        hit = [entry for entry in file.live if _is_loose(entry)]
         if hit:
             others = f" and {len(hit) - 1} more" if len(hit) > 1 else ""
             yield Found(

@@ -13,7 +13,6 @@ from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.diagnostics import Span
 from privmigrate.examples import Clean, Finds
-from privmigrate.rootwrap.rule import Status
 
 CODE: Final = "PM314"
 LEVEL: Final = Level.MEDIUM
@@ -48,7 +47,7 @@ def check(evidence: Evidence) -> Iterator[Found]:
     for policy in evidence.policies:
         for file in policy.files if policy.config is not None else ():
             if not file.path.endswith(".filters"):
-                live = sum(entry.rule.status is Status.LIVE for entry in file.entries)
+                live = len(file.live)
                 yield Found(
                     Span(file.path),
                     f"rootwrap reads it, whatever its name: {live} entries are in force",

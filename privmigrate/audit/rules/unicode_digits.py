@@ -34,7 +34,7 @@ def check(evidence: Evidence) -> Iterator[Found]:
     for file in evidence.files:
         hit = [
             entry
-            for entry in file.entries
+            for entry in file.live
             if entry.rule.filter_class in {"RegExpFilter", "ChainingRegExpFilter"}
             and any(r"\d" in text for text in entry.rule.texts[2:])
         ]
