@@ -1,40 +1,74 @@
-"""Write docs/tcb.txt: every module that may run as root, with its lines of code.
+"""Write docs/tcb.txt: the modules that run as root, with their lines of code.
 
 Usage: python -m tools.tcb [--check]. With --check, write nothing and exit with 1 where the file
 is out of date. A reviewer reads this list first; it is only ever explained upwards.
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Final
 
-from tools.modules import PROJECT, load_modules
+from tools.modules import PROJECT, load_modules, matches
 
 TARGET: Final = PROJECT / "docs" / "tcb.txt"
+MEASURED: Final = PROJECT / "tests" / "golden" / "daemon_modules.txt"
+ENTRANCES: Final = (
+    "privmigrate.privsep.daemon.main",
+    "privmigrate.privsep.priv_context",
+    "privmigrate.privsep.natives",
+    "privmigrate.privsep.types",
+)
+# Reached by calls that a service makes, and never by a daemon.
+CLIENT: Final = ("privmigrate.privsep.client", "privmigrate.privsep.client.*")
 HEAD: Final = """\
-Modules that may run as root, and their lines of code (without blank lines, comments and
-docstrings). Written by tools/tcb.py from the patterns in tools/modules.py.
-
+What runs as root, with lines of code (without blank lines, comments and docstrings). Written by
+python -m tools.tcb; the first list is the one that tests/e2e compares with a daemon that serves.
 """
 
 
-def is_native(name: str) -> bool:
-    """Whether a module is one of the native commands, which are counted apart."""
-    return name.startswith("privmigrate.privsep.natives.")
+def reachable() -> set[str]:
+    """Our modules that a daemon may import, late imports included."""
+    modules = {module.name: module for module in load_modules()}
+    found: set[str] = set()
+    todo = list(ENTRANCES)
+    while todo:
+        name = todo.pop()
+        if name in found or name not in modules or matches(name, CLIENT):
+            continue
+        found.add(name)
+        todo.append(name.rpartition(".")[0])
+        todo += [each.name for each in modules[name].imports() if each.executed]
+    return found
+
+
+def section(title: str, names: Iterable[str]) -> str:
+    """A list of modules with their sizes, and the sum."""
+    sizes = {module.name: module.code_lines for module in load_modules()}
+    rows = [f"{sizes[name]:5}  {name}\n" for name in sorted(names) if sizes[name]]
+    total = sum(sizes[name] for name in names)
+    return f"\n{title}\n{''.join(rows)}{total:5}  in all\n"
 
 
 def render() -> str:
     """The whole file."""
-    trusted = [module for module in load_modules() if module.trusted]
-    rows = [f"{module.code_lines:5}  {module.name}\n" for module in trusted]
-    natives = sum(module.code_lines for module in trusted if is_native(module.name))
-    rest = sum(module.code_lines for module in trusted) - natives
-    return HEAD + "".join(rows) + f"\n{rest:5}  in all, and {natives} in native commands\n"
+    measured = {name for name in MEASURED.read_text().split() if name.startswith("privmigrate")}
+    always = measured & {module.name for module in load_modules()}
+    return (
+        HEAD
+        + section("Imported by every daemon that runs commands:", always)
+        + section(
+            "Imported by a daemon that needs it (patterns, configuration files, oslo.privsep's\n"
+            "client, eventlet):",
+            reachable() - always,
+        )
+    )
 
 
 def main(arguments: list[str]) -> int:
     """Write or check the list."""
     text = render()
-    print("lines that may run as root:", text.splitlines()[-1].strip(), file=sys.stderr)
+    sums = [line.split()[0] for line in text.splitlines() if line.endswith("  in all")]
+    print("lines of code that run as root:", " and ".join(sums), file=sys.stderr)
     current = TARGET.read_text() if TARGET.exists() else ""
     if text == current:
         return 0
