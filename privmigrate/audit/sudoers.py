@@ -9,8 +9,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final, cast
 
+from privmigrate.argv.regex import compile_pattern
 from privmigrate.audit.tree import Kind, Tree
 from privmigrate.diagnostics import Diagnostic, Severity, Span
 from privmigrate.errors import InternalError
@@ -56,6 +58,20 @@ class Grant:
         if self.arguments == "":
             return f'{self.command} ""'
         return self.command if self.arguments is None else f"{self.command} {self.arguments}"
+
+    @property
+    def is_regex(self) -> bool:
+        """Whether the arguments are a regular expression (sudo 1.9.10)."""
+        text = self.arguments or ""
+        return text.startswith("^") and text.endswith("$")
+
+    def takes(self, arguments: str) -> bool:
+        """Whether sudo lets the command have these arguments, as one text (sudoers(5))."""
+        if self.arguments is None:
+            return True
+        if self.is_regex:
+            return compile_pattern(self.arguments[1:-1]).matches(arguments)
+        return fnmatchcase(arguments, self.arguments)
 
     @property
     def who(self) -> str:

@@ -109,3 +109,20 @@ def test_a_missing_parser_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_machine_without_sudo_is_no_fault() -> None:
     assert read_sudoers(ListedTree("-rw-r--r-- root root /etc/passwd\n")) == Sudo()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "good", "bad"),
+    [
+        ("", "anything", None),
+        ('""', "", "x"),
+        ("/etc/x.conf *", "/etc/x.conf id -u", "/etc/y.conf id"),
+        ("/etc/x.conf", "/etc/x.conf", "/etc/x.conf id"),
+        ("^/etc/x\\.conf [a-z ]+$", "/etc/x.conf id u", "/etc/xyconf id"),
+        ("^-a [0-9]+$", "-a 12", "-a 12 -b"),
+    ],
+)
+def test_arguments_are_matched_as_sudo_does(arguments: str, good: str, bad: str | None) -> None:
+    (grant,) = read(f"a ALL=(root) /usr/bin/x {arguments}\n").grants
+    assert grant.takes(good)
+    assert bad is None or not grant.takes(bad)

@@ -18,6 +18,9 @@ from privmigrate.examples import Clean, Finds
 CODE: Final = "PM502"
 LEVEL: Final = Level.CRITICAL
 
+_CONTEXT: Final = "--privsep_context other.context --privsep_sock_path /tmp/s"
+_WAYS: Final = (_CONTEXT, f"--config-file /tmp/x.conf {_CONTEXT}")
+
 
 EXAMPLES: Final = (
     Finds(
@@ -42,6 +45,18 @@ EXAMPLES: Final = (
         "nova can start a daemon of any context as root: sudo /usr/bin/privsep-helper "
         "--privsep_context os_brick.privileged.default --privsep_sock_path /tmp/s",
     ),
+    Finds(
+        "an open expression",
+        "nova ALL=(root) NOPASSWD: /usr/bin/privsep-helper ^--privsep_context [^ ]+ .*$\n",
+        "1:1",
+        "nova can start a daemon of any context as root: sudo /usr/bin/privsep-helper "
+        "--privsep_context os_brick.privileged.default --privsep_sock_path /tmp/s",
+    ),
+    Clean(
+        "an expression for the contexts of one package",
+        "nova ALL=(root) NOPASSWD: /usr/bin/privmigrate-helper "
+        "^--privsep_context nova\\.privsep\\.[a-z_]+ --privsep_sock_path [a-zA-Z0-9_./-]+$\n",
+    ),
     Clean(
         "a fixed context",
         "nova ALL=(root) NOPASSWD: /usr/bin/privsep-helper --config-file "
@@ -56,9 +71,9 @@ def check(evidence: Evidence) -> Iterator[Found]:
     for grant in evidence.grants:
         if not is_helper(grant) or grant.negated:
             continue
+        closed = not any(map(grant.takes, _WAYS))
         words = (grant.arguments or "").split()
-        closed = grant.arguments == "" or "--privsep_context" in words
-        if closed and "--privsep_context" in words:
+        if not grant.is_regex and "--privsep_context" in words:
             context = words[: words.index("--privsep_context") + 2]
             closed = not any("*" in word or "?" in word for word in context)
         if not closed:

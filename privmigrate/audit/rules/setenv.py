@@ -27,6 +27,7 @@ EXAMPLES: Final = (
     Finds(
         "a default", "Defaults:nova setenv\n", "1:1", "nova sets any variable of sudo's commands"
     ),
+    Clean("everything anyway", "%sudo ALL=(ALL:ALL) SETENV: ALL\n"),
     Clean("taken away", 'Defaults !setenv\ncinder ALL=(root) NOPASSWD: /usr/bin/x ""\n'),
 )
 
@@ -34,7 +35,7 @@ EXAMPLES: Final = (
 def check(evidence: Evidence) -> Iterator[Found]:
     """Find SETENV in grants and in Defaults."""
     for grant in evidence.grants:
-        if grant.setenv and not grant.negated:
+        if grant.setenv and not grant.negated and grant.command != "ALL":
             yield Found(
                 grant.span,
                 f"{grant.who} sets any variable: sudo PYTHONPATH=/tmp {grant.command}",

@@ -41,8 +41,9 @@ def check(evidence: Evidence) -> Iterator[Found]:
     ways = {program: way for way in ranked[::-1] for program in way.programs.split()}
     for grant in evidence.grants:
         best = ways.get(grant.name)
-        is_open = grant.arguments is None or grant.arguments.strip() == "*"
-        if best is not None and is_open and grant.no_password and not grant.negated:
+        if best is None or grant.negated or not grant.no_password:
+            continue
+        if grant.takes(best.line):
             yield Found(
                 grant.span,
                 f"{grant.who} {best.gain.phrase} as root: sudo {grant.command} {best.line}",

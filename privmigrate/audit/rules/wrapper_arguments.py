@@ -17,6 +17,8 @@ from privmigrate.examples import Clean, Finds
 CODE: Final = "PM501"
 LEVEL: Final = Level.CRITICAL
 
+_WAYS: Final = ("/tmp/rootwrap.conf id", "/etc/../tmp/rootwrap.conf id")
+
 
 EXAMPLES: Final = (
     Finds(
@@ -35,13 +37,24 @@ EXAMPLES: Final = (
         "a star in the path",
         "cinder ALL=(root) NOPASSWD: /usr/bin/cinder-rootwrap /etc/*/rootwrap.conf *\n",
         "1:1",
-        "cinder can pass any configuration: sudo /usr/bin/cinder-rootwrap /tmp/rootwrap.conf id",
+        "cinder can pass any configuration: "
+        "sudo /usr/bin/cinder-rootwrap /etc/../tmp/rootwrap.conf id",
     ),
     Finds(
         "through an alias",
         "Cmnd_Alias RW = /usr/bin/nova-rootwrap\nnova ALL=(root) NOPASSWD: RW\n",
         "2:1",
         "nova can pass any configuration: sudo /usr/bin/nova-rootwrap /tmp/rootwrap.conf id",
+    ),
+    Finds(
+        "an open expression",
+        "cinder ALL=(root) NOPASSWD: /usr/bin/cinder-rootwrap ^.*rootwrap\\.conf .*$\n",
+        "1:1",
+        "cinder can pass any configuration: sudo /usr/bin/cinder-rootwrap /tmp/rootwrap.conf id",
+    ),
+    Clean(
+        "a fixed configuration in an expression",
+        "cinder ALL=(root) NOPASSWD: /usr/bin/cinder-rootwrap ^/etc/cinder/rootwrap\\.conf .*$\n",
     ),
     Clean(
         "a fixed configuration",
@@ -55,11 +68,10 @@ def check(evidence: Evidence) -> Iterator[Found]:
     for grant in evidence.grants:
         if not is_wrapper(grant) or grant.negated:
             continue
-        words = (grant.arguments or "").split()
-        if grant.arguments is None or not words or "*" in words[0] or "?" in words[0]:
+        taken = next((words for words in _WAYS if grant.takes(words)), "")
+        if taken:
             yield Found(
                 grant.span,
-                f"{grant.who} can pass any configuration:"
-                f" sudo {grant.command} /tmp/rootwrap.conf id",
+                f"{grant.who} can pass any configuration: sudo {grant.command} {taken}",
                 f"write {grant.command} /etc/SERVICE/rootwrap.conf *",
             )
