@@ -43,11 +43,14 @@ from privmigrate.argv.syntax import (
     ANY,
     ANYTHING,
     Alt,
+    At,
     Char,
+    Look,
     Node,
     Repeat,
     Seq,
     Unsupported,
+    Where,
     parse,
     sequence,
 )
@@ -233,7 +236,7 @@ def _key(tree: Node, pattern: str) -> Key | None:
     text = _leading_text(tree.items)
     cut = text.find("=") + 1 or len(text)
     key, rest = text[:cut], sequence(tree.items[cut:])
-    if not _KEY.match(key):
+    if not _KEY.match(key) or _looks_back(rest):
         return None
     # The value's pattern is the rest of the text, provided that it means the same on its own.
     value = _without_escaped_prefix(pattern, key)
@@ -244,6 +247,21 @@ def _key(tree: Node, pattern: str) -> Key | None:
         return None
     reading = read(value)
     return None if reading.literal_dots else Key(key, reading.spec)
+
+
+def _looks_back(node: Node) -> bool:
+    """Whether what stands before decides: cut off from that, the node means something else."""
+    match node:
+        case At(where):
+            return where not in {Where.END, Where.TEXT_END}
+        case Look(item, _, behind):
+            return behind or _looks_back(item)
+        case Seq(items) | Alt(items):
+            return any(map(_looks_back, items))
+        case Repeat(item):
+            return _looks_back(item)
+        case _:
+            return False
 
 
 def _without_escaped_prefix(pattern: str, text: str) -> str | None:

@@ -150,6 +150,7 @@ class Op:
         rest: the free arguments of a wide operation.
         environment: for an EnvFilter.
         native: the system calls that replace the command.
+        patterns: what rootwrap matches word by word, for a RegExpFilter.
         chainable: a chain's check, which sees only the base name, finds the rule.
         sources: the rules that it came from, sorted.
         filter_class: the class of the first of them.
@@ -174,6 +175,7 @@ class Op:
     rest: Rest | None = None
     environment: Environment | None = None
     native: Kill | Cat | None = None
+    patterns: tuple[str, ...] = ()
     chainable: bool = False
     width: Width = Width.EXACT
     narrower: tuple[str, ...] = ()
@@ -228,6 +230,7 @@ class Prefix:
     params: tuple[Param, ...] = ()
     optional: int = 0
     namespace: bool = False
+    patterns: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     name: str = ""
 

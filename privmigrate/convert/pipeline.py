@@ -22,7 +22,7 @@ from privmigrate.convert.place import (
     place_in_module,
 )
 from privmigrate.convert.render import ModuleText, assemble, take_apart
-from privmigrate.convert.shadow import find_shadowed
+from privmigrate.convert.shadow import find_shadowed, refuse_taken
 from privmigrate.convert.unify import unify, unify_prefixes
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.rootwrap.rule import Rule, Status
@@ -59,7 +59,7 @@ class Conversion:
 def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
     """Convert rules whose places name files as the output shall name them."""
     live, outcomes = _sift(rules)
-    lowered = [lower(rule, _source(rule)) for rule in live]
+    lowered = refuse_taken(lower(rule, _source(rule)) for rule in live)
     outcomes += [each for each in lowered if isinstance(each, Outcome)]
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))

@@ -1,54 +1,138 @@
-"""Rules that can never act, because another one takes every command line before them."""
+"""Rules whose command lines another rule of their file takes before them.
 
-from collections.abc import Sequence
+The order of files is nobody's: oslo.rootwrap takes them as `os.listdir` gives them. Within a file
+the first rule that matches decides, also about the user that the command runs as. With the same
+user it does not matter here which rule that is.
+"""
 
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from privmigrate.argv.check import accepts
+from privmigrate.convert.operation import Fate, Lit, Op, Outcome, Param, Prefix, Word
+from privmigrate.convert.patterns import is_plain
 from privmigrate.rootwrap.rule import Rule, Status
 
-_BY_NAME = ("CommandFilter", "PathFilter")
+Lowered = Op | Prefix | Outcome
+
+_ENV: Final = "env"
+# Filters that are asked for the path of their executable as well as for its base name.
+_CALLED_BY_PATH: Final = frozenset(("CommandFilter", "EnvFilter", "PathFilter"))
 
 
 def find_shadowed(rules: Sequence[Rule]) -> tuple[str | None, ...]:
-    """For each rule, why it never acts, or None. The rules are in rootwrap's order.
-
-    Two cases are certain: a later entry of the file has the same name; or an earlier
-    CommandFilter of the file has the same executable and another user. (With the same user it
-    allows nothing that the later rule's author did not mean, and the later rule says more.)
-    """
-    names: dict[tuple[str, str], Rule] = {}
-    for rule in rules:
-        if rule.status is not Status.SHADOWED:
-            names[rule.span.file, rule.name] = rule
+    """For each rule, why no command line reaches it, or None; they are in rootwrap's order."""
+    named = {
+        (rule.span.file, rule.name): rule for rule in rules if rule.status is not Status.SHADOWED
+    }
     takers: dict[tuple[str, str], Rule] = {}
     reasons: list[str | None] = []
     for rule in rules:
+        file = rule.span.file
         if rule.status is Status.SHADOWED:
-            live = names.get((rule.span.file, rule.name))
+            live = named.get((file, rule.name))
             where = f" in line {live.span.line}" if live else ""
             reasons.append(f"a later entry{where} has the same name")
             continue
-        reasons.append(None)
-        if rule.status is not Status.LIVE or len(rule.texts) < 2:  # noqa: PLR2004 - user
-            continue
-        place = (rule.span.file, rule.texts[0])
-        taker = takers.get(place)
-        if taker is not None and taker.texts[1] != rule.texts[1] and _only_by_its_name(rule):
-            reasons[-1] = (
-                f"'{taker.raw_name}' in line {taker.span.line} takes every such command line "
-                f"first, as {taker.texts[1]}"
-            )
-        elif rule.filter_class == "CommandFilter":
-            takers.setdefault(place, rule)
+        taker = takers.get((file, rule.texts[0])) if rule.texts else None
+        reasons.append(_taken(rule, taker) if taker else None)
+        if rule.status is Status.LIVE and rule.filter_class == "EnvFilter":
+            takers.setdefault((file, _ENV), rule)
+        elif rule.status is Status.LIVE and rule.filter_class == "CommandFilter":
+            takers.setdefault((file, rule.texts[0]), rule)
     return tuple(reasons)
 
 
-def _only_by_its_name(rule: Rule) -> bool:
-    """The rule is asked only for command lines that begin with its executable's name or path."""
-    if rule.filter_class in _BY_NAME:
-        return True
-    executable = rule.texts[0]
-    names = (executable, executable.rpartition("/")[2])
-    return (
-        rule.filter_class == "RegExpFilter"
-        and len(rule.texts) > len(names)
-        and (rule.texts[2] in names)
+def _taken(rule: Rule, taker: Rule) -> str | None:
+    name, line = taker.raw_name, taker.span.line
+    if taker.filter_class == "EnvFilter":
+        if rule.filter_class == "EnvFilter":
+            return None
+        return (
+            f"'{name}' in line {line} is an EnvFilter, which takes 'env' away from every command "
+            "line that it is asked about"
+        )
+    # also where the user of the first does not exist: then what it takes fails
+    if rule.texts[1:2] != taker.texts[1:2] and rule.filter_class in _CALLED_BY_PATH - {"EnvFilter"}:
+        return f"'{name}' in line {line} takes every such command line first, as {taker.texts[1]}"
+    return None
+
+
+def refuse_taken(lowered: Iterable[Lowered]) -> list[Lowered]:
+    """Refuse rules of which an earlier one may take command lines for another user."""
+    earlier: dict[tuple[str, str], list[Op | Prefix]] = {}
+    result: list[Lowered] = []
+    for each in lowered:
+        if isinstance(each, Outcome):
+            result.append(each)
+            continue
+        file = each.sources[0].file
+        before = [*earlier.get((file, each.called_as), ()), *earlier.get((file, ""), ())]
+        taker = next((other for other in before if _takes(other, each)), None)
+        result.append(each if taker is None else _outcome(each, taker))
+        # a pattern for the command's own name may match any name
+        name = each.called_as if all(map(is_plain, each.patterns[:1])) else ""
+        earlier.setdefault((file, name), []).append(each)
+    return result
+
+
+def _takes(taker: Op | Prefix, later: Op | Prefix) -> bool:
+    """Whether some command line may be both's; also where that is only not certain."""
+    if taker.run_as == later.run_as:
+        return False
+    path = later.candidates[0]
+    by_path = isinstance(later, Op) and later.filter_class in _CALLED_BY_PATH
+    if by_path and path.startswith("/") and not taker.patterns and path != taker.candidates[0]:
+        return False
+    if isinstance(taker, Op) and isinstance(later, Op):
+        if (taker.environment is None) != (later.environment is None):
+            return False
+        if taker.environment and later.environment:
+            return bool(_variables(taker) & _variables(later))
+        if taker.native is not None and later.native is not None:
+            return taker.native == later.native
+    taken = _fixed(taker)
+    if isinstance(taker, Prefix) or taker.rest is not None:
+        taken = taken[: len(later.words)]
+    elif isinstance(later, Op) and later.rest is None and len(taken) != len(later.words):
+        return False
+    return all(
+        text is None or _may_be(text, word, later.params)
+        for text, word in zip(taken, later.words, strict=False)
     )
+
+
+def _fixed(taker: Op | Prefix) -> tuple[str | None, ...]:
+    """Its words after the command, None where it may match several."""
+    if taker.patterns:
+        return tuple(text if is_plain(text) else None for text in taker.patterns[1:])
+    return tuple(word.text if isinstance(word, Lit) else None for word in taker.words)
+
+
+def _variables(op: Op) -> set[frozenset[str]]:
+    environment = op.environment
+    if environment is None:
+        return set()
+    fixed = {name for name, _ in environment.fixed}
+    return {frozenset(fixed | set(names)) for names in environment.combinations}
+
+
+def _may_be(text: str, word: Word, params: Sequence[Param]) -> bool:
+    if isinstance(word, Lit):
+        return word.text == text
+    if not text.startswith(word.prefix) or not text.endswith(word.suffix):
+        return False
+    spec = params[word.number].spec
+    return spec is None or accepts(spec, text[len(word.prefix) : len(text) - len(word.suffix)])
+
+
+def _outcome(each: Op | Prefix, taker: Op | Prefix) -> Outcome:
+    first = taker.sources[0]
+    whole = isinstance(taker, Op) and taker.rest is not None and taker.environment is None
+    why = (
+        f"'{first.name}' in line {first.line} "
+        f"{'takes every such command line first' if whole else 'may take such command lines first'}"
+        f", as {taker.run_as}"
+    )
+    kind = each.filter_class if isinstance(each, Op) else "chain"
+    return Outcome(each.sources[0], kind, Fate.SHADOWED if whole else Fate.REFUSED, why)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from privmigrate.argv.check import accepts
 from privmigrate.argv.spec import (
     AbsolutePath,
     Any,
@@ -30,12 +29,12 @@ NO_TEXT: Final = "it matches no text at all"  # what argv/regex.py says of such 
 OPERAND: Final = Any(operand=True, newline=False)
 ARGUMENT: Final = Any()
 
+_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _FLAG: Final = re.compile(r"(--?)([A-Za-z][\w-]*)\Z")
 _KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]+\Z")
 _FIXED_PART: Final = re.compile(r"-[A-Za-z]|[\w.-]+[=:](?!//)")
 _QUOTED: Final = re.compile(r"""u?['"]([^'"]*)['"]\Z""")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*\Z")
-_DASHES: Final = ("-", "--", "-a", "-0", "-/", "--a", "-aa", "-x1", "-:", "-.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,11 @@ def _narrow(spec: ArgSpec) -> tuple[ArgSpec, tuple[str, ...]]:
     match spec:
         case Any(operand=False):
             return replace(spec, operand=True), ("no operand begins with -",)
-        case Matches(pattern) if "-" not in pattern and any(accepts(spec, w) for w in _DASHES):
-            return replace(spec, pattern=f"(?!-)(?:{pattern})"), ("no operand begins with -",)
+        case Matches(pattern) if "-" not in pattern and patterns.may_begin_with_dash(pattern):
+            flags = _FLAGS.match(pattern)
+            start = flags[0] if flags else ""
+            narrowed = f"{start}(?!-)(?:{pattern[len(start) :]})"
+            return replace(spec, pattern=narrowed), ("no operand begins with -",)
         case _:
             return spec, ()
 

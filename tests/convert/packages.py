@@ -107,6 +107,23 @@ class Judge:
                 return ""
         return f"no chain allows {prefix_words} {leaf}"
 
+    def why_not_as_a_whole(self, op: Op, planned: Planned) -> str:
+        """Put it to all rules of the set in their order, as oslo.rootwrap asks them.
+
+        EnvFilter takes ``env`` from the words that later filters see, and the first filter that
+        matches decides who runs it.
+        """
+        user = planned.user or "root"
+        assignments = [f"{name}={value}" for name, value in planned.env]
+        for name in (op.called_as, *op.candidates):
+            words = [name, *planned.argv[1:]]
+            if assignments:
+                words = ["env", *assignments, *words]
+            first = next((each for each in self.filters.values() if each.match(words)), None)
+            if first is not None and first.run_as == user:
+                return ""
+        return f"the set does not allow {op.called_as} {planned.argv[1:]} as {user}"
+
     @staticmethod
     def _why_not_here(
         asked: Sequence[oracle.Filter], planned: Planned, words: Sequence[str]

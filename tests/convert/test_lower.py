@@ -82,6 +82,18 @@ def test_where_a_pattern_is_read_more_narrowly_it_is_said(pattern: str, narrower
     assert op.width is Width.NARROWED
 
 
+def test_flags_stay_in_front() -> None:
+    op = op_of("x: RegExpFilter, x, root, x, (?i)[^/]+x")
+    assert op.params[0].spec == Matches("(?i)(?!-)(?:[^/]+x)")
+
+
+def test_a_value_that_depends_on_its_key_stays_with_it() -> None:
+    """Alone, ``(a b)?^`` matches the empty text; behind ``k=`` it matches nothing."""
+    op = op_of("x: RegExpFilter, x, root, x, k=(a b)?^")
+    assert op.words == (Hole(0),)
+    assert op.params[0].spec == Matches("k=(a b)?^")
+
+
 def test_a_pattern_that_speaks_of_dashes_may_begin_with_one() -> None:
     op = op_of("x: RegExpFilter, x, root, x, [a-z-]+")
     assert op.params[0].spec == Matches("[a-z-]+")
@@ -246,6 +258,43 @@ def test_an_earlier_rule_with_another_user_shadows() -> None:
     (outcome,) = conversion.outcomes
     assert outcome.fate is Fate.SHADOWED
     assert outcome.why == "'a' in line 2 takes every such command line first, as nobody"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        ("RegExpFilter, cat, nobody, cat", "CommandFilter, cat, root", True),
+        ("RegExpFilter, cat, nobody, cat, /a", "RegExpFilter, cat, root, cat, /a", True),
+        ("RegExpFilter, cat, nobody, cat, /.*", "RegExpFilter, cat, root, cat, /a", True),
+        ("RegExpFilter, cat, nobody, cat, /a", "RegExpFilter, cat, root, cat, /.*", True),
+        ("RegExpFilter, x, nobody, .*, /a", "RegExpFilter, cat, root, cat, /a", True),
+        ("PathFilter, cat, nobody, pass", "RegExpFilter, cat, root, cat, /a", True),
+        ("EnvFilter, env, nobody, A=, cat", "EnvFilter, env, root, A=1, cat", True),
+        ("IpFilter, ip, nobody", "IpFilter, /sbin/ip, root", True),
+        ("RegExpFilter, cat, nobody, cat, /a", "RegExpFilter, cat, root, cat, /b", False),
+        ("RegExpFilter, cat, nobody, cat, /a", "RegExpFilter, cat, root, cat, /a, /b", False),
+        ("RegExpFilter, cat, nobody, cat, k", "RegExpFilter, cat, root, cat, /.*", False),
+        ("EnvFilter, env, nobody, A=, cat", "EnvFilter, env, root, B=, cat", False),
+        ("EnvFilter, env, nobody, A=, cat", "CommandFilter, cat, root", False),
+        ("CommandFilter, cat, nobody", "CommandFilter, /bin/cat, root", False),
+        ("RegExpFilter, cat, nobody, cat", "CommandFilter, tac, root", False),
+    ],
+)
+def test_what_an_earlier_rule_may_take_for_another_user_is_refused(
+    first: str, second: str, *, refused: bool
+) -> None:
+    conversion = converted(f"a: {first}\nb: {second}")
+    assert [op.run_as for op in conversion.ops] == ["nobody"] + ["root"] * (not refused)
+    assert {outcome.fate for outcome in conversion.outcomes} <= {Fate.REFUSED, Fate.SHADOWED}
+    assert len(conversion.outcomes) == refused
+    assert all("as nobody" in outcome.why for outcome in conversion.outcomes)
+
+
+def test_env_itself_is_not_reached_behind_an_env_filter() -> None:
+    conversion = converted("a: EnvFilter, env, root, A=, x\nb: CommandFilter, env, root")
+    (outcome,) = conversion.outcomes
+    assert outcome.fate is Fate.SHADOWED
+    assert "takes 'env' away from every command line" in outcome.why
 
 
 def test_a_later_rule_of_the_same_name_shadows() -> None:

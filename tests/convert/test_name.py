@@ -58,13 +58,17 @@ def test_names_in_one_module_differ() -> None:
     conversion = converted(
         "ping: RegExpFilter, ping, root, ping, -a\n"
         "ping1: RegExpFilter, ping, root, ping, -b\n"
-        "ping2: RegExpFilter, /bin/ping, nova, ping, -b\n"
         "ping_env: EnvFilter, env, root, A=, ping\n"
         "ping_wide: CommandFilter, ping, root\n"
     )
-    assert [op.name for op in conversion.ops] == [
-        "ping", "ping1", "ping_as_nova", "ping_env", "ping_wide"
-    ]  # fmt: skip
+    assert [op.name for op in conversion.ops] == ["ping", "ping1", "ping_env", "ping_wide"]
+
+
+def test_another_user_is_in_the_name_where_one_is_needed() -> None:
+    conversion = converted(
+        "ping: RegExpFilter, ping, root, ping, -a\nping1: RegExpFilter, ping, nova, ping, -b\n"
+    )
+    assert [op.name for op in conversion.ops] == ["ping", "ping_as_nova"]
 
 
 def test_names_in_different_modules_may_be_the_same() -> None:

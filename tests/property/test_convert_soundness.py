@@ -114,8 +114,9 @@ def _samples(param: Param) -> list[object]:
 class World:
     """One conversion, imported, with its judge."""
 
-    def __init__(self, rules: tuple[Rule, ...], package: str) -> None:
+    def __init__(self, rules: tuple[Rule, ...], package: str, *, whole: bool = False) -> None:
         self.package = package
+        self.whole = whole  # the rules are one file, so that their order is known
         self.rules = rules
         self.conversion = convert(rules, Options(package=package, exec_dirs=EXEC_DIRS), NOTHING)
         self.judge = Judge.of(rules, self.conversion)
@@ -130,6 +131,8 @@ class World:
             self._check_kill(op, planned.argv[1])
             return True
         assert self.judge.why_not(op, planned, "", ()) == ""
+        if self.whole and op.native is None:
+            assert self.judge.why_not_as_a_whole(op, planned) == ""
         for name, under in prefixes_of(op, self.package, self.conversion):
             chained = plan(command, positional, {**named, "under": under})
             if chained is not None:
@@ -348,7 +351,7 @@ def test_made_up_rules_allow_whatever_their_entrypoints_run(
 ) -> None:
     rules = rules_of("\n".join(lines))
     package = f"made{next(_NUMBERS)}"
-    world = World(rules, package)
+    world = World(rules, package, whole=True)
     assume(world.conversion.ops)
     with imported(world.conversion, package, tmp_path_factory.mktemp("made")):
         for op in world.conversion.ops:

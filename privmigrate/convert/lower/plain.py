@@ -53,6 +53,7 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
     return replace(
         op,
         called_as=called,
+        patterns=tuple(patterns),
         chainable=matches(patterns[0], op.command),
         words=words.words,
         params=words.params,

@@ -186,4 +186,5 @@ def chaining_regexp_filter(rule: Rule, source: Source) -> Lowered:
         sources=(source,),
         words=words.words,
         params=tuple(replace(param, keyword=False) for param in words.params),
+        patterns=tuple(patterns),
     )
