@@ -265,6 +265,55 @@ FAULTS: Final = (
         "None",
         "tests/privsep/test_helper.py",
     ),
+    Fault(
+        "an ignore without a reason ignores",
+        "audit/accepted.py",
+        "        if ignored.reason:\n",
+        "        if True:\n",
+        "tests/audit/test_accepted.py",
+    ),
+    Fault(
+        "a baseline hides every finding of a kind",
+        "audit/accepted.py",
+        "            open_ones[finding.fingerprint] -= 1\n",
+        "",
+        "tests/audit/test_accepted.py",
+    ),
+    Fault(
+        "what an audit cannot read is passed over",
+        "audit/gather.py",
+        '            self.missed(Span(path), f"cannot be read: {reason}")\n',
+        "",
+        "tests/audit/test_tree.py",
+    ),
+    Fault(
+        "links lead out of an image",
+        "audit/tree.py",
+        '                if node.target.startswith("/"):\n                    here.clear()\n',
+        "",
+        "tests/audit/test_tree.py",
+    ),
+    Fault(
+        "a folder that a group may write to",
+        "audit/evidence.py",
+        "if node.mode & 0o020 and node.gid != 0:",
+        "if False:",
+        "tests/audit/test_rules.py",
+    ),
+    Fault(
+        "a page that shows names as they are",
+        "audit/page.py",
+        "    return escape(printable(text))",
+        "    return printable(text)",
+        "tests/cli/test_audit.py",
+    ),
+    Fault(
+        "a score that capabilities do not bound",
+        "audit/score.py",
+        "        power = min(power, max(capability_power(runnable.limit), NARROW))",
+        "        pass",
+        "tests/audit/test_score.py",
+    ),
 )
 
 

@@ -29,11 +29,6 @@ def read_slot(annotation: ast.expr | None) -> Slot:
     return ANY_WORD if found is None else found
 
 
-def says_nothing(annotation: ast.expr | None) -> bool:
-    """Whether the annotation leaves the parameter as wide as any word."""
-    return read_slot(annotation) is ANY_WORD
-
-
 def _read(annotation: ast.expr | None) -> Slot | None:
     match annotation:
         case ast.Constant(value=str() as text):

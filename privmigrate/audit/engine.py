@@ -90,7 +90,6 @@ def all_ways() -> tuple[Way, ...]:
 # What a profile changes: a level that findings are raised or lowered to, by the code's first digit.
 _AT_MOST: Final = {"migrate": {"1": Level.MEDIUM, "4": Level.LOW, "5": Level.LOW}}
 _AT_LEAST: Final = {"migrate": {"3": Level.MEDIUM}, "production": {"0": Level.MEDIUM}}
-PROFILES: Final = ("production", "migrate")
 
 
 def judge(

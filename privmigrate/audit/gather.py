@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from privmigrate.audit.evidence import (
@@ -287,7 +287,7 @@ def _sudoers(gathering: _Gathering, path: str) -> tuple[Grant, ...]:
     sudo = read_sudoers(gathering.tree, path)
     gathering.grants.extend(sudo.grants)
     gathering.defaults.extend(sudo.defaults)
-    gathering.unread.extend(replace(d, message=d.message) for d in sudo.unread)
+    gathering.unread.extend(sudo.unread)
     gathering.texts.update(sudo.texts)
     for file in sudo.files:
         gathering.guard(Role.SUDOERS, file, "it says who may become root")

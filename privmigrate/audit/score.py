@@ -7,13 +7,13 @@ UNKNOWN, words that may be options OPTIONS, and words that are held NARROW. So t
 same measure before a migration and after it, and falls with each entry that is narrowed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.power import Reach, Way, capability_power, reach
-from privmigrate.audit.runnable import Runnable
+from privmigrate.audit.runnable import Runnable, Slot
 from privmigrate.diagnostics import Diagnostic, Span
 from privmigrate.linux.capabilities import CapabilitySet
 
@@ -85,12 +85,12 @@ def _line(runnable: Runnable, reached: Reach | None) -> Line:
     )
 
 
-def _open_slots(runnable: Runnable) -> Iterable:  # type: ignore[type-arg]
+def _open_slots(runnable: Runnable) -> tuple[Slot, ...]:
     rest = runnable.shape.rest
     return (*runnable.shape.slots, *(() if rest is None else (rest,)))
 
 
-def _chains(evidence: Evidence) -> Iterable[Line]:
+def _chains(evidence: Evidence) -> Iterator[Line]:
     """A chain beside any other filter of its user: see PM122."""
     from privmigrate.audit.rules import chain_path
 
@@ -99,7 +99,7 @@ def _chains(evidence: Evidence) -> Iterable[Line]:
         yield Line(ANY_PROGRAM, ROOT, name, "filter", found.span, why, None, "runs any program")
 
 
-def _others(evidence: Evidence) -> Iterable[Line]:
+def _others(evidence: Evidence) -> Iterator[Line]:
     """Signals, and entrypoints that run no command."""
     for entry in evidence.of_class("KillFilter"):
         if not isinstance(entry.bound, Diagnostic):

@@ -46,6 +46,7 @@ def test_capabilities_bound_what_a_wide_command_is_worth() -> None:
     assert scored(source.format("tee", "CAP_NET_ADMIN")).total == 40
     assert scored(source.format("tee", "CAP_KILL")).total == 20
     assert scored(source.format("tee", "CAP_SYS_MODULE")).total == ROOT
+    assert scored(source.format("hus-cmd", "CAP_KILL")).total == 20 < UNKNOWN
 
 
 def test_the_sample_is_less_powerful_after_its_migration(tmp_path: Path) -> None:
