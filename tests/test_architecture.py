@@ -17,9 +17,9 @@ from tools.modules import PACKAGE, Module, load_modules, matches
 LAYERS: Final = (
     ("diagnostics", "errors", "examples"),
     ("argv", "linux"),
-    ("rootwrap", "callsites", "shim"),
+    ("rootwrap", "callsites"),
     ("privsep",),
-    ("convert", "audit", "learn"),
+    ("shim", "convert", "audit", "learn"),
     ("cli", "testing"),
     ("__main__",),
 )
@@ -38,13 +38,14 @@ TRUSTED_LIBRARIES: Final = {
 LIBRARY_DOORS: Final = {
     "libcst": ("convert/render.py", "convert/rewrite.py", "convert/retest.py"),
     "ctypes": ("linux/_libc.py",),
+    "_ctypes": ("shim/client.py",),
     "msgpack": ("privsep/messages.py",),
     "subprocess": ("linux/spawn.py",),
     "_posixsubprocess": ("linux/spawn.py",),
     "multiprocessing": (),
     "importlib": ("privsep/daemon/load.py", "audit/engine.py", "cli/__init__.py"),
     "pickle": (),
-    "marshal": (),
+    "marshal": ("shim/script.py",),
     "shelve": (),
 }
 
@@ -52,6 +53,9 @@ LIBRARY_DOORS: Final = {
 CALL_DOORS: Final = {
     "os.fork": ("privsep/client/launch.py", "privsep/daemon/main.py"),
     "os.forkpty": (),
+    "posix.fork*": ("shim/client.py",),
+    "posix.posix_spawn*": ("shim/client.py",),
+    "posix.exec*": ("shim/client.py",),
     "os.posix_spawn": ("linux/spawn.py",),
     "os.posix_spawnp": (),
     "os.exec*": ("linux/spawn.py",),
@@ -62,7 +66,7 @@ CALL_DOORS: Final = {
     "os.unshare": ("linux/netns.py",),
     "eval": (),
     "exec": (),
-    "compile": (),
+    "compile": ("shim/script.py",),
     "__import__": (),
 }
 
@@ -71,16 +75,32 @@ WRITE_CALLS: Final = (
     "os.replace", "os.rename", "shutil.*", "*.write_text", "*.write_bytes", "*.mkdir", "os.mkdir",
     "os.makedirs", "*.unlink", "*.rmdir", "*.touch", "tempfile.*",
 )  # fmt: skip
-# Tracing is switched by making folders in tracefs; the table is what was learned.
 WRITERS: Final = (
-    *("convert/lock.py", "privsep/natives/*.py", "privsep/client/launch.py"),
-    *("learn/tracefs.py", "learn/table.py"),
+    "convert/lock.py",
+    "privsep/natives/*.py",
+    "privsep/client/launch.py",
+    "shim/index.py",
+    "shim/install.py",
+    "shim/report.py",
+    "shim/observe.py",
+    "shim/oneshot_main.py",  # its socket
+    "shim/rootwrap_main.py",  # its own name
+    "shim/rootwrap_daemon_main.py",  # the folder of its socket
+    "learn/tracefs.py",  # the folder that is an instance
+    "learn/table.py",
 )
 
 # Who turns a pattern that is not our own into a matcher.
-PATTERN_COMPILERS: Final = ("argv/automaton.py", "argv/matcher.py")
+PATTERN_COMPILERS: Final = (
+    "argv/automaton.py",
+    "argv/matcher.py",
+    # exactly as oslo.rootwrap does
+    "shim/client.py",
+    "shim/patterns.py",
+)
 
-LONG_FILES: Final[tuple[str, ...]] = ()
+# One file that is installed alone.
+LONG_FILES: Final[tuple[str, ...]] = ("shim/client.py",)
 MAXIMUM_LINES: Final = 400
 
 MODULES: Final = load_modules()

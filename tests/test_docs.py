@@ -80,10 +80,12 @@ def test_commands_do_what_the_document_shows(document: Path, folder: Path) -> No
     path = f"{folder}/.bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     checker = doctest.OutputChecker()
     for step in steps(document):
+        # as on a terminal: what is written first is seen first
+        plain = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(PROJECT), "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
             ["bash", "-c", step.command],
             cwd=folder,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(PROJECT), "LC_ALL": "C.UTF-8"},
+            env={**os.environ, **plain, "PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -31,6 +31,7 @@ sys.meta_path.insert(0, Absent())
 
 WATCH: Final = """
 import importlib, json, os, sys
+sys.dont_write_bytecode = True
 seen = []
 QUIET = {"open", "os.listdir", "os.scandir"}
 def watch(event, arguments):

@@ -26,6 +26,8 @@ TRUSTED: Final = (
     "privmigrate.rootwrap.*",
     "privmigrate.privsep",
     "privmigrate.privsep.*",
+    "privmigrate.shim",
+    "privmigrate.shim.*",
 )
 UNTRUSTED: Final = (
     *("privmigrate.privsep.client", "privmigrate.privsep.client.*"),

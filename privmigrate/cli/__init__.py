@@ -22,9 +22,12 @@ _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 # Name and one line for --help. The module is privmigrate.cli.NAME, with `configure(parser)`, which
 # gets an `argparse.ArgumentParser`, and `run(arguments)`, which returns the exit code.
 COMMANDS: "Final" = (
+    ("audit", "judge filters, sudoers, paths and privsep modules"),
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
     ("learn", "run commands under watch, and find out what they need"),
+    ("match", "say which filter allows a command, and if none does, why not"),
+    ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 
 _HELP: "Final" = """\

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.convert.chain import may_stand_in_front
 from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
@@ -76,11 +77,12 @@ def rows(
     ]
     for prefix in prefixes:
         wraps = sum(prefix.name in op.prefixes for op in ops)
-        remark = (
-            f"goes in front of {wraps} entrypoints"
-            if wraps != 1
-            else ("goes in front of one entrypoint")
-        )
+        remarks = [f"goes in front of {'one entrypoint' if wraps == 1 else f'{wraps} entrypoints'}"]
+        left_out = sum(may_stand_in_front(prefix, op) for op in ops) - wraps
+        if left_out:
+            remarks.append(
+                f"is not offered to {left_out} on files or storage, which see no network"
+            )
         name = prefix.name if prefix.namespace else f"{common}.{prefix.name}"
         found.extend(
             Row(
@@ -89,7 +91,7 @@ def rows(
                 Fate.PREFIX,
                 name,
                 capabilities=prefix.capabilities,
-                remarks=(remark,),
+                remarks=tuple(remarks),
             )
             for source in prefix.sources
         )

@@ -104,11 +104,25 @@ def test_bad_input_is_found_before_anything_runs(
     assert list(folder.iterdir()) == []
 
 
+# What is needed is imported first: others may not be able to read where we are.
+AS_NOBODY = """
+import os, sys
+import privmigrate.cli.learn, privmigrate.learn.log, privmigrate.learn.table
+import privmigrate.privsep.execute
+from privmigrate.cli import main
+if os.geteuid() == 0:
+    os.setuid(65534)
+sys.exit(main(["learn", "--repeatable", "--", "true"]))
+"""
+
+
 def test_without_root_it_says_so() -> None:
-    words = (*PROGRAM, "--repeatable", "--", "true")
-    user = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 0 else {}
-    done = subprocess.run(  # type: ignore[call-overload]
-        words, env=ENVIRONMENT, capture_output=True, text=True, check=False, cwd="/", **user
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("privmigrate: learn needs root: ")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from privmigrate.argv.check import accepts
 from privmigrate.argv.spec import AbsolutePath, Any, Choice, Int, Matches, PathWithin
 from privmigrate.convert.operation import (
     Cat,
@@ -227,8 +228,12 @@ def test_a_file_is_read_natively() -> None:
 def test_an_ip_filter_executes_nothing_else() -> None:
     op = op_of("ip: IpFilter, /sbin/ip, root")
     assert op.rest is not None
-    assert isinstance(op.rest.spec, Matches)
+    spec = op.rest.spec
+    assert isinstance(spec, Matches)
     assert (op.called_as, op.chainable) == ("ip", True)
+    refused = ("e", "ex", "exe", "exec", "-b", "-ba", "-batch", "--b", "--batch")
+    assert not [word for word in refused if accepts(spec, word)]
+    assert all(accepts(spec, word) for word in ("link", "-br", "-brief", "ba", "-n", "executor"))
 
 
 def test_an_ip_filter_is_asked_for_ip_whatever_it_runs() -> None:

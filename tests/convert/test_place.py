@@ -106,9 +106,9 @@ def test_a_single_context_takes_all() -> None:
 
 
 def test_a_prefix_brings_its_own_needs_to_the_context_and_not_to_the_command() -> None:
-    conversion = converted("a: CommandFilter, chgrp, root\nb: IpNetnsExecFilter, ip, root")
+    conversion = converted("a: CommandFilter, arping, root\nb: IpNetnsExecFilter, ip, root")
     (op,) = conversion.ops
-    assert op.capabilities == ("CAP_CHOWN",)
+    assert op.capabilities == ("CAP_NET_RAW",)
     assert "CAP_SYS_ADMIN" in conversion.texts["__init__.py"]
 
 

@@ -133,6 +133,13 @@ def test_what_is_done_natively_needs_no_prefix(native: str) -> None:
     assert set(under(NETNS + native).values()) == {()}
 
 
+def test_a_network_namespace_is_not_offered_to_what_sees_no_network() -> None:
+    text = NETNS + "n: ChainingRegExpFilter, nice, root, nice\na: CommandFilter, chgrp, root"
+    conversion = converted(text)
+    assert [op.prefixes for op in conversion.ops] == [("Nice",)]
+    assert "CAP_SYS_ADMIN" not in conversion.texts["__init__.py"]
+
+
 def test_a_chain_in_another_file_counts() -> None:
     conversion = converted("a: CommandFilter, a, root", NETNS)
     assert [op.prefixes for op in conversion.ops] == [("Netns",)]

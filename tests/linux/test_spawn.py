@@ -67,7 +67,9 @@ def test_blocked_signals_are_not_inherited() -> None:
 
 
 def test_sigpipe_kills_as_usual() -> None:
-    assert output_of("awk '/SigIgn/ {print substr($2, 13)}' /proc/self/status") == "0000"
+    """Other signals may be ignored: whoever started the tests in the background did that."""
+    ignored = int(output_of("awk '/SigIgn/ {print $2}' /proc/self/status"), 16)
+    assert not ignored & (1 << (signal.SIGPIPE - 1))
 
 
 @pytest.mark.parametrize("limit", [None, NONE])

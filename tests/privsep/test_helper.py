@@ -203,6 +203,25 @@ def test_a_helper_that_fails_is_reported(command: str, why: str) -> None:
         start_with(command)
 
 
+def test_a_daemon_that_ends_before_it_answers() -> None:
+    code = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
+        "s.connect(sys.argv[-1]); s.recv(100)"
+    )
+    with pytest.raises(FailedToDropPrivileges, match="it ended before it answered"):
+        start_with(f'{sys.executable} -c "{code}"')
+
+
+def test_a_folder_whose_name_is_too_long_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with pytest.raises(FailedToDropPrivileges, match=r"cannot find us at .*AF_UNIX path too long"):
+        start_with("true")
+
+
 def test_what_a_failing_helper_says_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(FailedToDropPrivileges):
         start_with("sh -c 'echo a password is required >&2; exit 1'")

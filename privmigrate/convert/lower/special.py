@@ -21,9 +21,10 @@ from privmigrate.convert.operation import Cat, Environment, Kill, Kind, Param, P
 from privmigrate.convert.words import read_patterns
 from privmigrate.rootwrap.rule import Rule
 
-# oslo.rootwrap's IpFilter refuses these behind "netns"; refused everywhere they also close
-# "ip vrf exec", and no order of options gets past the check.
-_IP_WORD: Final = Matches(r"(?!(e|ex|exe|exec)\Z)[\s\S]*")
+# oslo.rootwrap's IpFilter refuses the forms of exec behind "netns"; refused everywhere they also
+# close "ip vrf exec", and no order of options gets past the check. A batch is a file of commands,
+# of which any may be "netns exec"; ip(8) takes any beginning of an option's name.
+_IP_WORD: Final = Matches(r"(?!(e|ex|exe|exec|--?b(a|at|atc|atch)?)\Z)[\s\S]*")
 _IP: Final = "ip"
 
 
@@ -134,7 +135,7 @@ def ip_filter(rule: Rule, source: Source) -> Lowered:
         called_as=_IP,
         chainable=op.command == _IP,
         rest=Rest(_IP_WORD),
-        narrower=("no word is exec, so that nothing else is run in its place",),
+        narrower=("no word is exec or -batch, so that nothing else is run in its place",),
     )
 
 

@@ -75,8 +75,7 @@ def run_helper(context: "PrivContext") -> Channel:
     path = os.path.join(folder, "privsep.sock")  # noqa: PTH118 - text is what sudoers compares
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
-            listener.bind(path)
-            listener.listen(1)
+            _listen(listener, path)
             words = context.helper_command(path)
             _LOG.info("Running privsep helper: %s", words)
             control = _accept(listener, _start(words))
@@ -89,6 +88,16 @@ def run_helper(context: "PrivContext") -> Channel:
         control.close()
         raise FailedToDropPrivileges(f"uid {peer.uid} answered in place of the privsep daemon")
     return _greet(context, own, control, None)
+
+
+def _listen(listener: socket.socket, path: str) -> None:
+    try:
+        listener.bind(path)
+    except OSError as error:  # above all a TMPDIR that is too long for a socket's path
+        raise FailedToDropPrivileges(
+            f"the privsep daemon cannot find us at {path}: {error}"
+        ) from None
+    listener.listen(1)
 
 
 def find_object(path: str) -> object:
@@ -183,7 +192,7 @@ def _greet(
         control.settimeout(START_SECONDS)
         hello = (HELLO, VERSION, listener.level, own.log_daemon_traceback)
         control.send(Encoder().encode(hello))
-        while (message := decode(control.recv(DATAGRAM)))[0] not in {WELCOME, ERROR}:
+        while (message := _receive(control))[0] not in {WELCOME, ERROR}:
             listener.hear(message)
         _check(context, message)
         control.settimeout(None)
@@ -194,6 +203,13 @@ def _greet(
         channel.close()
         raise
     return channel
+
+
+def _receive(control: socket.socket) -> Message:
+    data = control.recv(DATAGRAM)
+    if not data:
+        raise ProtocolError("it ended before it answered")
+    return decode(data)
 
 
 def _check(context: "PrivContext", welcome: Message) -> None:

@@ -1,0 +1,37 @@
+"""A rootwrap.conf that rootwrap does not take.
+
+A missing filters_path, an option that is no number, an option twice: rootwrap ends with exit code
+97, and no command of the service runs.
+
+Instead: repair the line.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from privmigrate.audit.evidence import Evidence
+from privmigrate.audit.finding import Found, Level
+from privmigrate.examples import Clean, Finds
+
+CODE: Final = "PM401"
+LEVEL: Final = Level.HIGH
+
+
+EXAMPLES: Final = (
+    Finds(
+        "no filters_path",
+        "[DEFAULT]\nexec_dirs=/usr/bin\n",
+        "/etc/example/rootwrap.conf",
+        "has no filters_path in [DEFAULT] (name the folders with .filters files, "
+        "separated by commas)",
+    ),
+    Clean("a good one", "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\nexec_dirs=/usr/bin\n"),
+)
+
+
+def check(evidence: Evidence) -> Iterator[Found]:
+    """Repeat what the reader says."""
+    for policy in evidence.policies:
+        for problem in policy.problems:
+            if problem.code == "bad-config":
+                yield Found(problem.span, problem.message, "repair it: rootwrap exits with 97")

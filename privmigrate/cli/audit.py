@@ -1,0 +1,173 @@
+"""``privmigrate audit``: what filters, sudoers, paths and privsep modules allow, and to whom."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from privmigrate.audit.finding import Level
+from privmigrate.audit.report import (
+    FINE,
+    Report,
+    as_json,
+    as_text,
+    count,
+    listed,
+    score_as_json,
+    score_as_text,
+)
+from privmigrate.errors import InputError, InternalError
+
+COULD_NOT_RUN: Final = 255
+PROFILES: Final = ("production", "migrate")
+FORMATS: Final = ("text", "json", "sarif", "html", "baseline")
+
+_DESCRIPTION: Final = """\
+Judge what a service can do as root: its filters, its sudoers, who can change what these stand on,
+and its privsep modules. Nothing is executed and nothing is written.
+
+PATH is a rootwrap.conf, a .filters file, a Python file, a folder of these, or / for everything
+that a machine has (default: /).
+"""
+_EPILOG: Final = """\
+profiles:
+  production  a machine, or what will become one: everything counts as it is
+  migrate     sources before their migration: who owns the files is not judged, wide commands are
+              at most medium (convert narrows them), entries that do not do what they say are at
+              least medium
+exit codes:
+  0  fine: no finding above note
+  1  warnings: findings, but none of the level of --fail-on
+  2  failures: findings of that level or worse
+  255  could not run: no such path, a baseline that is none, a rule that does not load
+inline: '# privmigrate: ignore PM105: why it is acceptable' in the line, or in a comment above it.
+examples:
+  privmigrate audit --profile migrate etc/cinder/rootwrap.d
+  privmigrate audit --root /var/lib/machines/cinder --format html > audit.html
+  privmigrate audit --format baseline / > known.json && privmigrate audit --baseline known.json /
+  privmigrate audit --score rootwrap.d && privmigrate audit --score cinder/privileged
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="what to judge (default: /)")
+    add("--root", metavar="DIR", default="", help="an image: paths are inside it")
+    add("--profile", choices=PROFILES, default="production", help="(default: production)")
+    add(
+        "--fail-on",
+        choices=[str(level) for level in Level],
+        default=str(Level.HIGH),
+        metavar="LEVEL",
+        help="exit code 2 from this level on: note, low, medium, high or critical (default: high)",
+    )
+    add("--format", choices=FORMATS, default="text", help="(default: text)")
+    add("--baseline", metavar="FILE", help="findings in it do not count")
+    add("--score", action="store_true", help="print the reachable power, and how it comes about")
+    add("--explain", metavar="RULE", help="print the page of a rule such as PM105, or of all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge and print."""
+    try:
+        if arguments.explain is not None:
+            return _explain(arguments.explain)
+        return _audit(arguments)
+    except (InputError, InternalError) as error:
+        print(f"privmigrate: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def _explain(code: str) -> int:
+    from privmigrate.audit.engine import load_rules
+    from privmigrate.audit.manual import page_of
+
+    rules = load_rules()
+    chosen = [rule for rule in rules if code.lower() in {rule.code.lower(), rule.name, "all"}]
+    if not chosen:
+        raise InputError(f"there is no rule {code!r}: {rules[0].code} to {rules[-1].code}, or all")
+    print("\n\n".join(page_of(rule) for rule in chosen))
+    return FINE
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from privmigrate.audit.accepted import (
+        apply_baseline,
+        apply_ignores,
+        print_baseline,
+        read_ignores,
+    )
+    from privmigrate.audit.engine import all_ways, judge, load_rules, version
+    from privmigrate.audit.gather import gather
+    from privmigrate.audit.score import score
+    from privmigrate.audit.tree import DiskTree
+
+    paths = arguments.paths or ["/"]
+    if arguments.root and not os.path.isdir(arguments.root):  # noqa: PTH112
+        raise InputError(f"{arguments.root}: is no folder")
+    if arguments.root and (relative := [path for path in paths if not path.startswith("/")]):
+        raise InputError(f"{relative[0]}: with --root, paths begin with / and are inside it")
+    tree = DiskTree(os.path.abspath(arguments.root) if arguments.root else "")  # noqa: PTH100
+    evidence = gather(tree, paths, trust=arguments.profile != "migrate")
+    if arguments.score:
+        reached = score(evidence, all_ways())
+        if arguments.format == "json":
+            _print([json.dumps(score_as_json(reached), indent=2)])
+        else:
+            _print(score_as_text(reached))
+        return FINE
+    findings = judge(evidence, arguments.profile)
+    findings, accepted = apply_ignores(findings, read_ignores(evidence.texts))
+    gone = 0
+    if arguments.baseline is not None:
+        findings, more, gone = apply_baseline(findings, _read_baseline(arguments.baseline))
+        accepted += more
+    looked_at = listed(
+        [
+            count(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
+            count(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
+            count(len({g.walk.path for g in evidence.guarded}), "path"),
+            count(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
+        ]
+    )
+    report = Report(findings, accepted, gone, looked_at)
+    match arguments.format:
+        case "json":
+            _print([json.dumps(as_json(report), indent=2)])
+        case "sarif":
+            from privmigrate.audit.sarif import as_sarif
+
+            _print([json.dumps(as_sarif(report, load_rules(), version()), indent=2)])
+        case "html":
+            from privmigrate.audit.page import as_page
+
+            _print(as_page(report, evidence, score(evidence, all_ways()), load_rules()))
+        case "baseline":
+            _print([print_baseline(findings)])
+            return FINE
+        case _:
+            colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            _print(as_text(report, colour=colour))
+    return report.exit_code(Level[arguments.fail_on.upper()])
+
+
+def _read_baseline(path: str) -> dict[str, int]:
+    from privmigrate.audit.accepted import read_baseline
+
+    try:
+        return read_baseline(Path(path).read_text("utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Names of files may hold bytes that are no text: they are printed as escapes."""
+    for line in lines:
+        print(line.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,0 +1,278 @@
+"""``privmigrate shim``: put the shim in front of rootwrap, take it away, see what it does."""
+
+# Paths are texts here, as they are for oslo.rootwrap.
+# ruff: noqa: PTH100, PTH117, PTH120
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+from privmigrate.errors import InputError, Refused
+from privmigrate.linux.capabilities import CapabilitySet, every
+from privmigrate.shim import client, commands, install
+from privmigrate.shim.daemon import needs
+from privmigrate.shim.index import Built, Source, build
+from privmigrate.shim.observe import read_learned
+from privmigrate.shim.plan import Planned
+from privmigrate.shim.report import read_reports
+
+_BINDIRS = {"additive": "/usr/local/bin", "divert": "/usr/bin"}
+_SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add ``install``, ``uninstall``, ``status``."""
+    parser.description = "Run rootwrap's commands, unchanged for their callers, under new limits."
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _configure_install(actions.add_parser(
+        "install",
+        help="put it in front of a service's rootwrap",
+        description="Write SERVICE-rootwrap and SERVICE-rootwrap-daemon, a sudoers file where one"
+        " is needed, and a manifest. The plan is printed first.",
+        epilog="example: privmigrate shim install --service cinder"
+        " --config /etc/cinder/rootwrap.conf",
+    ))  # fmt: skip
+    uninstall = actions.add_parser(
+        "uninstall",
+        help="put back what was there",
+        description="Take away what `install` wrote and put back what stood there, byte for byte.",
+        epilog="example: privmigrate shim uninstall --service cinder",
+    )
+    uninstall.add_argument("--service", required=True, metavar="NAME", help="the service")
+    uninstall.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
+    uninstall.add_argument("--force", action="store_true", help="even where a file was changed")
+    status = actions.add_parser(
+        "status",
+        help="what is installed, and what each filter's commands hold",
+        description="Show what is installed, whether it is as it was written, and the filters with"
+        " the capabilities of their commands. Exit code 1 if something is not as it should be.",
+        epilog="example: privmigrate shim status --service cinder",
+    )
+    status.add_argument("--service", metavar="NAME", help="one service (default: all)")
+    status.add_argument("--config", metavar="FILE", help="a rootwrap.conf, installed or not")
+    status.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
+    status.add_argument("--json", action="store_true", help="for machines")
+    learned = actions.add_parser(
+        "learned",
+        help="what `mode = learn` has seen",
+        description="Print what the commands of each filter were granted while `mode = learn`, as"
+        " a [capabilities] section. It is what was seen, not what was proved to be enough.",
+        epilog="example: privmigrate shim learned --config /etc/cinder/rootwrap.conf",
+    )
+    learned.add_argument("--config", required=True, metavar="FILE", help="the rootwrap.conf")
+
+
+def _configure_install(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--service", required=True, metavar="NAME", help="such as cinder")
+    parser.add_argument("--config", required=True, metavar="FILE", help="its rootwrap.conf")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--divert",
+        dest="strategy",
+        action="store_const",
+        const="divert",
+        help="take the packaged path, by dpkg-divert",
+    )
+    ways.add_argument(
+        "--overlay",
+        dest="strategy",
+        action="store_const",
+        const="overlay",
+        help="replace the commands in a virtual environment: --bindir VENV/bin",
+    )
+    parser.set_defaults(strategy="additive")
+    parser.add_argument(
+        "--bindir",
+        metavar="DIR",
+        help="where to write (default: /usr/local/bin; with --divert /usr/bin)",
+    )
+    parser.add_argument("--user", metavar="NAME", help="who calls it (default: the service's name)")
+    parser.add_argument(
+        "--accept-writable",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="do not refuse files below this folder though others than root can change them",
+    )
+    parser.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
+    parser.add_argument(
+        "--python", metavar="FILE", help="the Python that has privmigrate (default: this one)"
+    )
+    parser.add_argument(
+        "--interpreter", metavar="FILE", help="the Python for the client (default: the same, bare)"
+    )
+    parser.add_argument(
+        "--systemd",
+        action="store_true",
+        help="write the units of a daemon for `execution = daemon`",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    match arguments.action:
+        case "install":
+            return _install(arguments)
+        case "uninstall":
+            said = install.uninstall(arguments.service, arguments.root, force=arguments.force)
+            print("\n".join(said))
+            return 0
+        case "learned":
+            return _learned(arguments.config)
+        case _:
+            return _status(arguments)
+
+
+def _learned(config: str) -> int:
+    found = read_learned(config)
+    if not found:
+        print(f"nothing was learned about {config}", file=sys.stderr)
+        return 1
+    print("[capabilities]")
+    for name, capabilities in sorted(found.items()):
+        print(f"{name} = {' '.join(capabilities.names) or 'none'}")
+    return 0
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    strategy: str = arguments.strategy
+    bindir = arguments.bindir or _BINDIRS.get(strategy)
+    if bindir is None:
+        raise InputError("--overlay needs --bindir: the bin folder of the virtual environment")
+    for name, path in (("--bindir", bindir), ("--config", arguments.config)):
+        if not os.path.isabs(path):
+            raise InputError(f"{name} has to be an absolute path, not {path}")
+    image = arguments.root != "/"
+    if image and not arguments.python:
+        raise InputError("--root needs --python: the one inside the image that has privmigrate")
+    request = install.Request(
+        service=arguments.service,
+        config=arguments.config,
+        bindir=bindir,
+        strategy=strategy,
+        user=arguments.user or arguments.service,
+        root=arguments.root,
+        interpreter=arguments.interpreter or _bare(arguments.python or sys.executable),
+        python=arguments.python or sys.executable,
+        accepted=tuple(os.path.abspath(path) for path in arguments.accept_writable),
+        systemd=arguments.systemd,
+    )
+    needed = None
+    if not image:
+        commands.check_interpreter(request.interpreter, request.python)
+        needed = needs(_check(request))
+    plan = install.make_plan(request, needed)
+    print("\n".join(plan.lines()))
+    if arguments.dry_run:
+        return 0
+    install.apply(plan)
+    print(f"installed; see `privmigrate shim status --service {request.service}`")
+    return 0
+
+
+def _bare(python: str) -> str:
+    """The interpreter of a virtual environment without the environment."""
+    return os.path.realpath(python)
+
+
+def _check(request: install.Request) -> Built:
+    """Refuse an installation that would refuse every command; warn of one that sudo passes by."""
+    ours = (request.python, os.path.dirname(client.__file__))
+    advice = "chown and chmod it, or --accept-writable DIR if you know who can write"
+    if reasons := install.why_not_ours(ours, request.accepted):
+        raise InputError(f"{'; '.join(reasons)} ({advice})")
+    try:
+        built = build(Source(request.config, {"PATH": _SECURE_PATH}, request.accepted))
+    except Refused as refused:
+        raise InputError(f"{refused} ({advice})") from refused
+    wide = [plan.rule.name for plan in built.plans if plan.capabilities is None]
+    print(f"{len(built.plans)} filters, {len(wide)} without limits: {' '.join(wide)}")
+    folders = _SECURE_PATH.split(":")
+    if request.strategy == "additive" and request.bindir not in folders:
+        print(f"note: {request.bindir} is not on sudo's usual secure_path", file=sys.stderr)
+    return built
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    names = [arguments.service] if arguments.service else install.services(arguments.root)
+    found = [_service_status(name, arguments.root) for name in names]
+    if arguments.config:
+        found = [_config_status(arguments.config, ())]
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print(
+            "\n".join(line for entry in found for line in _describe(entry)) or "nothing installed"
+        )
+    return 0 if all(entry["ok"] for entry in found) else 1
+
+
+def _service_status(name: str, root: str) -> dict[str, object]:
+    plan = install.read_manifest(name, root)
+    files = {step.path: install.is_intact(step, root) for step in plan.steps}
+    entry: dict[str, object] = {"config": plan.request.config, "ok": True, "mode": "in an image"}
+    if root == "/":
+        entry = _config_status(plan.request.config, plan.request.accepted)
+    strategy = plan.request.strategy
+    ok = all(files.values()) and entry["ok"]
+    return {**entry, "service": name, "strategy": strategy, "files": files, "ok": ok}
+
+
+def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
+    entry: dict[str, object] = {"config": config}
+    try:
+        built = build(Source(config, {"PATH": _SECURE_PATH}, accepted))
+    except (InputError, Refused) as error:
+        return {**entry, "ok": False, "error": str(error)}
+    filters = [_filter(plan) for plan in built.plans]
+    daemons = read_reports(config)
+    return {**entry, "ok": True, "mode": _mode(built), "filters": filters, "daemons": daemons}
+
+
+def _mode(built: Built) -> str:
+    settings = built.settings
+    words = [settings.mode, settings.execution]
+    words += ["strict"] if settings.strict else []
+    words += [] if settings.restrict else ["capabilities = all"]
+    return ", ".join(words)
+
+
+def _filter(plan: Planned) -> dict[str, object]:
+    capabilities = every() if plan.capabilities is None else plan.capabilities
+    return {
+        "name": plan.rule.name,
+        "runs": plan.exec_path,
+        "as": plan.run_as,
+        "capabilities": list(capabilities.names),
+        "limited": plan.capabilities is not None,
+        "because": plan.source,
+        **({"refused": plan.why_not} if plan.why_not else {}),
+    }
+
+
+def _describe(entry: dict[str, object]) -> Iterator[str]:
+    if "service" in entry:
+        yield f"{entry['service']}: {entry['strategy']}"
+        files = entry["files"]
+        if isinstance(files, dict):
+            for path, intact in files.items():
+                yield f"  {path}{'' if intact else ': not as it was written'}"
+    yield f"  {entry['config']}: {entry.get('error') or entry['mode']}"
+    daemons = entry.get("daemons", ())
+    if isinstance(daemons, list):
+        for each in daemons:
+            yield (
+                f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
+                f" refused {each['refused']}, failed {each['failed']}"
+            )
+            yield from (f"      {error}" for error in each["last_errors"])
+    filters = entry.get("filters", ())
+    if isinstance(filters, list):
+        width = max(len(each["name"]) for each in filters)
+        for each in filters:
+            names = CapabilitySet.parse(" ".join(each["capabilities"]))
+            line = f"    {each['name'].ljust(width)}  {names}  ({each['because']})"
+            yield line + (f"; refused: {each['refused']}" if "refused" in each else "")

@@ -1,0 +1,154 @@
+"""A daemon's listening socket: a thread for each connection, a bounded number of commands, an end.
+
+A signal, a client, or a time without commands ends it; what was begun is finished before.
+"""
+
+import signal
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
+from privmigrate.shim import client
+from privmigrate.shim.daemon import OWN_FOLDER, Executor, Outgrown, Started, Streams
+from privmigrate.shim.report import Report
+
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Server(ABC):
+    """One socket, one thread for each connection; `answer` says what is spoken there."""
+
+    def __init__(self, executor: Executor, listener: socket.socket) -> None:
+        self.executor: Final = executor
+        self._listener: Final = listener
+        self._slots: Final = threading.BoundedSemaphore(executor.built.settings.max_commands)
+        self._lock: Final = threading.Lock()
+        self._open: Final[dict[socket.socket, threading.Thread]] = {}
+        self._used = time.monotonic()
+        self._running = 0
+        self._stop: Final = threading.Event()
+        self._report: Final = Report(executor.config, str(executor.held))
+
+    def serve(self) -> None:
+        """Serve until stopped by a signal, a client, or for want of commands."""
+        for number in _STOPPING:
+            signal.signal(number, lambda *_: self._stop.set())
+        threading.Thread(target=self._accept, daemon=True).start()
+        limit = self.executor.built.config.daemon_timeout
+        self._report.write()
+        while not self._stop.wait(1):
+            self._report.write()
+            with self._lock:
+                if not self._running and time.monotonic() - self._used > limit:
+                    break
+        self._stop.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            threads = list(self._open.values())
+            for sock in self._open:
+                # whoever waits for a request ends; whoever runs one may still answer
+                _shutdown(sock, socket.SHUT_RD)
+        for thread in threads:
+            thread.join()
+        self._report.remove()
+
+    def stop(self) -> None:
+        """Have `serve` return."""
+        self._stop.set()
+
+    def is_stopping(self) -> bool:
+        """Whether no new request is to be read."""
+        return self._stop.is_set()
+
+    def _accept(self) -> None:
+        while not self._stop.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                if self._stop.is_set():
+                    return
+                time.sleep(0.05)  # too many open files: some will be closed
+                continue
+            thread = threading.Thread(target=self._serve_connection, args=(sock,), daemon=True)
+            with self._lock:
+                self._open[sock] = thread
+            try:
+                thread.start()
+            except RuntimeError:
+                self._forget(sock)
+
+    def _forget(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._open.pop(sock, None)
+        sock.close()
+
+    @abstractmethod
+    def answer(self, sock: socket.socket) -> None:
+        """Serve one connection; raise EOFError, OSError or Refused to end it, Outgrown to stop."""
+
+    def _serve_connection(self, sock: socket.socket) -> None:
+        try:
+            self.answer(sock)
+        except (EOFError, OSError, Refused):
+            return
+        except Outgrown:
+            self.stop()
+        finally:
+            self._forget(sock)
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """Take one of `max_commands` places, and do not count as idle in it."""
+        with self._lock:
+            self._running += 1
+        try:
+            with self._slots:
+                yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._used = time.monotonic()
+
+    def start(
+        self, command: client.Command, streams: Streams, *, cwd: str = OWN_FOLDER, umask: int = -1
+    ) -> Started:
+        """Start what was prepared."""
+        log = self.executor.log
+        text = client.describe(command, self.executor.environ)
+        log.to_syslog_only(client.INFO, text)
+        try:
+            started = self.executor.start(command, streams, cwd=cwd, umask=umask)
+        except OSError as error:
+            self._report.count("failed", f"{command.executable}: {error.strerror}")
+            raise
+        self._report.count("run")
+        return started
+
+    def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
+        """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
+        log = self.executor.log
+        words = " ".join(argv)
+        try:
+            return self.executor.prepare(argv, environ)
+        except client.Quit as quit_:
+            self._report.count("refused", quit_.message)
+            if quit_.status == EXIT_NO_EXECUTABLE:
+                log.to_syslog_only(client.WARNING, f"Executable not found for: {words}")
+            elif quit_.status == EXIT_UNAUTHORIZED:
+                text = f"Unauthorized command: {words} (no filter matched)"
+                log.to_syslog_only(client.WARNING, text)
+            else:
+                log.to_syslog_only(client.ERROR, quit_.message)
+            raise
+
+
+def _shutdown(sock: socket.socket, how: int) -> None:
+    try:
+        sock.shutdown(how)
+    except OSError:
+        return  # the other side was faster

@@ -1,0 +1,192 @@
+"""What every daemon of the shim does with a command: decide, spawn with its own capabilities, log.
+
+The filters are looked at before every command: an edit counts at once, a broken file denies. A
+daemon that gave up what a new filter needs cannot take it back: it refuses, and ends, so that its
+successor holds it.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
+from privmigrate.linux.capabilities import Capability, CapabilitySet, every, read_sets
+from privmigrate.linux.credentials import Identity
+from privmigrate.linux.process import Process
+from privmigrate.linux.spawn import Program, spawn
+from privmigrate.privsep.daemon.drop import drop
+from privmigrate.privsep.daemon.profile import Profile
+from privmigrate.shim import client
+from privmigrate.shim.index import Built, Source, build, own_signatures, store
+from privmigrate.shim.rootwrap_main import Caller
+from privmigrate.shim.strict import confirm
+
+OWN_FOLDER: Final = "/proc/self/cwd"  # also where it has no name any more
+_CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
+
+
+class Outgrown(PrivmigrateError):  # noqa: N818 - an outcome, not an error
+    """A command needs another daemon: one that kept more, or a newer one; nothing was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Where a command's standard input, output and errors are."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command that runs, and what the audit trail will say of it."""
+
+    process: Process
+    command: client.Command
+    log: client.Log | None
+    by: str
+    begin: float
+
+    def wait(self) -> int:
+        """The exit status as subprocess gives it: -n for signal n."""
+        with self.process as process:
+            result = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
+            process.wait()
+        status = client.EXIT_FAILED
+        if result is not None:
+            ended = result.si_code == os.CLD_EXITED
+            status = result.si_status if ended else -result.si_status
+        if self.log is not None:
+            seconds = f"{time.monotonic() - self.begin:.3f}"
+            client.audit(self.log, self.command, by=self.by, status=str(status), seconds=seconds)
+        return status
+
+
+class Executor:
+    """Runs the commands of one configuration. Safe to use from many threads."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        """Read the configuration; raise as `index.build`."""
+        self._source: Final = source
+        self.environ: Final = dict(os.environb)
+        self._ours: Final = own_signatures()
+        self._loading: Final = threading.Lock()
+        self._built = build(source)
+        self._index = client.Index(self._built.data)
+        self._path: Final = source.environ.get("PATH", "")
+        self._name: Final = name
+        self._held: CapabilitySet | None = None
+        self.log: Final = client.Log(name, self._index.syslog)
+
+    @property
+    def built(self) -> Built:
+        """The configuration as it was read last."""
+        return self._built
+
+    @property
+    def config(self) -> str:
+        """The path of the configuration."""
+        return self._source.path
+
+    @property
+    def held(self) -> CapabilitySet:
+        """What the daemon kept; everything that it was started with where it gave up nothing."""
+        return read_sets().permitted if self._held is None else self._held
+
+    def give_up_the_rest(self) -> tuple[str, ...]:
+        """Keep what the filters need, and nothing else; say what a log should know.
+
+        For a process with one thread. Where a filter's commands may hold everything, so does the
+        daemon, and each of the others is limited when it is started.
+        """
+        if os.geteuid():
+            return ("not root: nothing to give up",)
+        needed = needs(self._built)
+        if needed is None:
+            wide = [plan.rule.name for plan in self._built.plans if plan.capabilities is None]
+            return (f"everything is kept for {' '.join(wide)}",)
+        dropped = drop(Profile(needed & read_sets().permitted))
+        self._held = dropped.credentials.permitted
+        return dropped.remarks
+
+    def prepare(
+        self, argv: list[str], environ: Mapping[bytes, bytes] | None = None
+    ) -> client.Command:
+        """Decide what runs; raise client.Quit with rootwrap's status, or Outgrown."""
+        index, built = self._fresh()
+        caller = Caller(self.environ if environ is None else dict(environ))
+        words = list(argv)
+        try:
+            command = client.decide(index, words, caller)
+        except client.Slow:
+            raise client.Quit(client.EXIT_FAILED, "a filter cannot be asked") from None
+        if built.settings.strict:
+            confirm(built.config, argv, command)
+        client.judge(index, command)
+        mask = command.capabilities
+        if self._held is not None and (mask is None or CapabilitySet(mask) - self._held):
+            raise Outgrown(f"{command.name} needs what this daemon gave up")
+        return command
+
+    def start(
+        self, command: client.Command, streams: Streams, *, cwd: str = OWN_FOLDER, umask: int = -1
+    ) -> Started:
+        """Start what was prepared; raise OSError as the kernel gives it. Umask -1 is our own."""
+        begin = time.monotonic()
+        log = self.log if self._index.audit else None
+        by = client.log_name(self.environ) if log else ""
+        return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+
+    def _fresh(self) -> tuple[client.Index, Built]:
+        with self._loading:
+            if not self._index.is_fresh(self._path):
+                if own_signatures() != self._ours:
+                    raise Outgrown("privmigrate was upgraded")
+                try:
+                    self._built = build(self._source)
+                except InputError as error:
+                    raise client.Quit(EXIT_BAD_CONFIG, str(error)) from None
+                except Refused as error:
+                    why = f"{self._source.path} will not be used: {error}"
+                    raise client.Quit(EXIT_BAD_CONFIG, why) from None
+                store(self._built, self._source.path)
+                self._index = client.Index(self._built.data)
+            return self._index, self._built
+
+    def _spawn(self, command: client.Command, streams: Streams, cwd: str, umask: int) -> Process:
+        program = Program(
+            command.executable,
+            command.argv,
+            command.environ,
+            cwd=cwd,
+            umask=umask,
+            stdin=streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
+            new_group=False,
+        )
+        uid = client.user_id(command.user)
+        if uid is not None and not os.geteuid():
+            # the user alone, as under oslo.rootwrap
+            return spawn(program, user=Identity(uid, os.getegid(), tuple(os.getgroups())))
+        if command.capabilities is None or os.geteuid():
+            return spawn(program)
+        return spawn(program, capabilities=CapabilitySet(command.capabilities))
+
+
+def needs(built: Built) -> CapabilitySet | None:
+    """What all filters together need, the daemon's own needs included; None for everything."""
+    total = CapabilitySet()
+    for plan in built.plans:
+        if plan.capabilities is None:
+            return None
+        total |= plan.capabilities
+        if plan.run_as != "root":
+            total |= _CHANGE_USER
+        if plan.kind == "K":  # to see what a process executes
+            total |= CapabilitySet.of(Capability.CAP_SYS_PTRACE)
+    return None if every() <= total else total

@@ -1,0 +1,152 @@
+"""`privmigrate-rootwrap-daemon rootwrap.conf`: oslo-rootwrap-daemon's place for its own clients.
+
+Says on standard output where its socket is and what the key is, closes the three standard
+descriptors, and serves whoever has the key until it was idle for `daemon_timeout` seconds, or is
+told to end by SIGTERM, SIGINT or a client; what was begun is finished before.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from typing import Final
+
+from privmigrate.errors import (
+    EXIT_BAD_CONFIG,
+    EXIT_NO_COMMAND,
+    InputError,
+    Refused,
+)
+from privmigrate.privsep.daemon.profile import CannotDropError
+from privmigrate.shim import client, manager
+from privmigrate.shim.connections import Server
+from privmigrate.shim.daemon import Executor, Streams
+from privmigrate.shim.direct import serve_direct
+from privmigrate.shim.index import Source
+from privmigrate.shim.pipes import communicate
+from privmigrate.shim.rootwrap_main import explain, parse, take_name
+
+_IDENT: Final = "privmigrate"
+_EXPOSED: Final = (
+    "cancel_timer",
+    "handle_timeout",
+    "prepare_timer",
+    "reset_timer",
+    "run_one_command",
+    "shutdown",
+)
+_BACKLOG: Final = 128
+
+
+class ManagerServer(Server):
+    """A server for whoever has the key."""
+
+    def __init__(self, executor: Executor, key: bytes, listener: socket.socket) -> None:
+        super().__init__(executor, listener)
+        self._key: Final = key
+
+    def answer(self, sock: socket.socket) -> None:
+        """Speak the manager protocol, or our own with our own client."""
+        manager.challenge(sock, self._key)
+        manager.answer_challenge(sock, self._key)
+        match manager.receive(sock):
+            case [_, "accept_connection", _, _]:
+                manager.send(sock, [manager.RETURN, None])
+                self._serve_proxy(sock)
+            case [_, "create", ["rootwrap", *_], _]:
+                manager.send(sock, [manager.RETURN, [_IDENT, _EXPOSED]])
+            case [_, "get_methods", _, _]:
+                manager.send(sock, [manager.RETURN, _EXPOSED])
+            case [_, "dummy" | "incref" | "decref", _, _]:
+                manager.send(sock, [manager.RETURN, None])
+            case [_, "privmigrate", _, _]:
+                manager.send(sock, [manager.RETURN, None])
+                serve_direct(sock, self)
+            case _:
+                manager.send(sock, [manager.TRACEBACK, "unrecognized request"])
+
+    def _serve_proxy(self, sock: socket.socket) -> None:
+        while not self.is_stopping():
+            match manager.receive(sock):
+                case [_, "run_one_command", [list() as argv, *rest], _] if all(
+                    isinstance(word, str) for word in argv
+                ):
+                    stdin = rest[0] if rest else None
+                    manager.send(sock, self._run([str(word) for word in argv], stdin))
+                case [_, "shutdown", _, _]:
+                    manager.send(sock, [manager.RETURN, None])
+                    self.stop()
+                case [_, str() as method, *_] if method in _EXPOSED:
+                    manager.send(sock, [manager.RETURN, None])
+                case _:
+                    manager.send(sock, [manager.TRACEBACK, "unrecognized request"])
+
+    def _run(self, argv: list[str], stdin: object) -> list[object]:
+        data = b""
+        if isinstance(stdin, str):
+            data = os.fsencode(stdin)
+        elif isinstance(stdin, bytes):
+            data = stdin
+        with self.using():
+            try:
+                command = self.prepare(argv)
+                status, out, err = communicate(
+                    lambda *ends: self.start(command, Streams(*ends)).wait, data
+                )
+            except client.Quit as quit_:
+                message = quit_.message if quit_.status == EXIT_BAD_CONFIG else ""
+                return [manager.RETURN, [quit_.status, "", message]]
+            except OSError as error:
+                return [manager.UNSERIALIZABLE, f"{argv[:1]}: {error}"]
+            return [manager.RETURN, [status, os.fsdecode(out), os.fsdecode(err)]]
+
+
+def main() -> int:
+    """Serve; the exit statuses are rootwrap's."""
+    call = parse(sys.argv)
+    take_name(call.name)
+    if len(call.words) != 1:
+        quit_ = client.Quit(EXIT_NO_COMMAND, "Extra arguments to daemon")
+        return client.give_up(call.name, quit_)
+    (config,) = call.words
+    try:
+        executor = Executor(call.name, Source(config, dict(os.environ), call.accepted))
+        remarks = executor.give_up_the_rest()
+    except InputError as error:
+        why = explain(config) or str(error)
+        return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+    except Refused as error:
+        why = f"{config} will not be used: {error}"
+        return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+    except CannotDropError as error:
+        return client.give_up(call.name, client.Quit(error.exit_code, str(error)))
+    client.limit_descriptors(executor.built.config.rlimit_nofile)
+    for remark in remarks:
+        executor.log.to_syslog_only(client.INFO, remark)
+    return _serve(executor)
+
+
+def _serve(executor: Executor) -> int:
+    folder = tempfile.mkdtemp(prefix="rootwrap-")
+    try:
+        # the key is the gate: whoever starts the daemon reads it, and connects as another user
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103
+        path = f"{folder}/rootwrap.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o666)  # noqa: PTH101, S103
+            listener.listen(_BACKLOG)
+            key = os.urandom(manager.KEY_SIZE)
+            os.write(1, os.fsencode(path) + b"\n" + key)
+            null = os.open(os.devnull, os.O_RDWR)
+            for standard in range(3):
+                os.dup2(null, standard)
+            ManagerServer(executor, key, listener).serve()
+    finally:
+        shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""Installing on a tree, and leaving no trace of it."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from privmigrate.cli import main
+from privmigrate.shim.script import render_client
+
+pytestmark = pytest.mark.root
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PACKAGED = "#!/usr/bin/python3\n# the package's\n"
+USER = "nobody"
+
+
+@pytest.fixture
+def image() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="privmigrate-image-", dir="/root"))
+    for name in ("usr/bin", "usr/local/bin", "etc/sudoers.d", "etc/cinder", "opt/venv/bin",
+                 "var/lib/dpkg"):  # fmt: skip
+        (folder / name).mkdir(parents=True)
+    (folder / "var/lib/dpkg/status").touch()
+    for bindir in ("usr/bin", "opt/venv/bin"):
+        for kind in ("rootwrap", "rootwrap-daemon"):
+            path = folder / bindir / f"cinder-{kind}"
+            path.write_text(PACKAGED)
+            path.chmod(0o4755)
+            os.utime(path, ns=(10**18, 10**18))
+    (folder / "opt/venv/bin/cinder-rootwrap-daemon").unlink()
+    (folder / "opt/venv/bin/cinder-rootwrap-daemon").symlink_to("cinder-rootwrap")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def state(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Every file: what it is, whose, and with what in it."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        if path.is_symlink():
+            content = str(path.readlink())
+        elif path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            continue
+        key = str(path.relative_to(folder))
+        if not key.startswith("var/lib/dpkg"):
+            modified = 0 if path.is_symlink() else status.st_mtime_ns
+            found[key] = (status.st_mode, status.st_uid, status.st_gid, modified, content)
+    return found
+
+
+def install(image: Path, *words: str) -> int:
+    return main(["shim", "install", "--service", "cinder", "--config", "/etc/cinder/rootwrap.conf",
+                 "--root", str(image), "--python", "/usr/bin/python3", *words])  # fmt: skip
+
+
+WAYS = {
+    "additive": ((), "usr/local/bin"),
+    "divert": (("--divert",), "usr/bin"),
+    "overlay": (("--overlay", "--bindir", "/opt/venv/bin"), "opt/venv/bin"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_everything_is_put_back_byte_for_byte(image: Path, way: str) -> None:
+    words, bindir = WAYS[way]
+    before = state(image)
+    assert install(image, *words) == 0
+    client = image / bindir / "cinder-rootwrap"
+    assert client.read_text().startswith("#!/usr/bin/python3")
+    assert "privmigrate" in client.read_text()
+    assert (client.stat().st_mode & 0o7777, client.stat().st_uid) == (0o755, 0)
+    assert ((image / "etc/sudoers.d/privmigrate-cinder").exists()) is (way == "additive")
+    assert main(["shim", "status", "--root", str(image)]) == 0
+    assert install(image, *words) == 2  # it is installed
+    assert main(["shim", "uninstall", "--service", "cinder", "--root", str(image)]) == 0
+    assert state(image) == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_dry_run_writes_nothing(image: Path, way: str) -> None:
+    before = state(image)
+    assert install(image, *WAYS[way][0], "--dry-run") == 0
+    assert state(image) == before
+
+
+def test_units_are_written_and_are_valid(image: Path) -> None:
+    before = state(image)
+    assert install(image, "--systemd") == 0
+    units = sorted((image / "etc/systemd/system").iterdir())
+    assert [unit.name for unit in units] == [
+        "cinder-privmigrate.service",
+        "cinder-privmigrate.socket",
+    ]
+    text = units[1].read_text()
+    assert "ListenSequentialPacket=/run/privmigrate/%%2Fetc%%2Fcinder%%2Frootwrap.conf.sock" in text
+    assert "KillMode=process" in units[0].read_text()
+    analyze = shutil.which("systemd-analyze")
+    if analyze is not None:
+        done = subprocess.run(
+            [analyze, "verify", *units], capture_output=True, text=True, check=False
+        )
+        assert "privmigrate" not in done.stderr.replace(str(image), ""), done.stderr
+    assert main(["shim", "uninstall", "--service", "cinder", "--root", str(image)]) == 0
+    assert state(image) == before
+
+
+def test_a_diversion_survives_a_reinstall_of_the_package(image: Path) -> None:
+    assert install(image, "--divert") == 0
+    listed = subprocess.run(
+        ["dpkg-divert", "--root", image, "--list"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "local diversion of /usr/bin/cinder-rootwrap to" in listed
+    assert (image / "usr/bin/cinder-rootwrap.distrib").read_text() == PACKAGED
+
+
+def test_a_changed_file_is_not_thrown_away(image: Path) -> None:
+    assert install(image) == 0
+    sudoers = image / "etc/sudoers.d/privmigrate-cinder"
+    sudoers.write_text(sudoers.read_text() + "# by hand\n")
+    words = ["shim", "uninstall", "--service", "cinder", "--root", str(image)]
+    assert main(words) == 2
+    assert main(["shim", "status", "--root", str(image)]) == 1
+    assert main([*words, "--force"]) == 0
+    assert "# by hand" in sudoers.read_text()  # what is not ours any more stays
+
+
+def test_a_step_that_fails_takes_back_the_others(image: Path) -> None:
+    before = state(image)
+    # visudo refuses such a user
+    assert install(image, "--user", "a b") == 2
+    assert state(image) == before
+
+
+@pytest.mark.parametrize(
+    "words", [["--overlay"], ["--bindir", "relative"], ["--overlay", "--bindir", "/opt/none"]]
+)
+def test_what_cannot_be_is_refused(image: Path, words: list[str]) -> None:
+    before = state(image)
+    assert install(image, *words) == 2
+    assert state(image) == before
+
+
+@pytest.fixture
+def service() -> Iterator[Path]:
+    """A configuration in folders of root's own, and sudo for a user who is not root."""
+    folder = Path(tempfile.mkdtemp(prefix="privmigrate-service-", dir="/opt"))
+    folder.chmod(0o755)
+    (folder / "rootwrap.d").mkdir()
+    (folder / "rootwrap.d" / "a.filters").write_text(
+        "[Filters]\ncat: RegExpFilter, cat, root, cat, /proc/self/status\n"
+        "id: CommandFilter, id, root\n"
+    )
+    config = folder / "rootwrap.conf"
+    config.write_text(
+        f"[DEFAULT]\nfilters_path={folder}/rootwrap.d\nexec_dirs=/usr/bin,/bin\n"
+        "[capabilities]\nid = none\n"
+    )
+    slow = folder / "slow"
+    slow.write_text(
+        f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
+        "from privmigrate.shim.rootwrap_main import main; sys.exit(main())\n"
+    )
+    client = folder / "x-rootwrap"
+    words = [sys.executable, "-I", str(slow), "--as"]
+    client.write_text(render_client(os.path.realpath(sys.executable), words, "for a test"))
+    client.chmod(0o755)
+    sudoers = Path("/etc/sudoers.d/privmigrate-test")
+    sudoers.write_text(f"{USER} ALL = (root) NOPASSWD: {client} {config} *\n")
+    sudoers.chmod(0o440)
+    yield folder
+    sudoers.unlink()
+    shutil.rmtree(folder)
+
+
+def test_a_service_calls_it_through_sudo(service: Path) -> None:
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sudo", "-n", service / "x-rootwrap", service / "rootwrap.conf", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            user=USER,
+            extra_groups=[],
+        )
+
+    for _ in range(2):
+        assert call("id", "-u").stdout == "0\n"
+        assert call("id", "x").returncode == 1
+        assert call("reboot").returncode == 99
+        status = call("cat", "/proc/self/status").stdout
+        assert "CapBnd:\t0000000000000004\n" in status or "CapBnd:\t0000000000000000\n" in status
+
+
+def test_oslo_concurrency_calls_it(service: Path) -> None:
+    """What cinder and manila call: processutils with the service's root_helper."""
+    helper = f"sudo -n {service / 'x-rootwrap'} {service / 'rootwrap.conf'}"
+    source = (
+        "from oslo_concurrency import processutils as p\n"
+        f"print(p.execute('id', '-u', run_as_root=True, root_helper={helper!r}))\n"
+        "try:\n"
+        f"    p.execute('reboot', run_as_root=True, root_helper={helper!r})\n"
+        "except p.ProcessExecutionError as e:\n"
+        "    print(e.exit_code, 'no filter matched' in e.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", source],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=USER,
+        extra_groups=[],
+        cwd="/",
+    )
+    assert done.stdout == "('0\\n', '')\n99 True\n", done.stderr

@@ -1,0 +1,105 @@
+"""What is logged: rootwrap's own lines, and one record of every command."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from privmigrate.shim.client_api import Client
+from tests.shim.conftest import WriteConfig
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+DEV_LOG = Path("/dev/log")
+OPTIONS = "use_syslog=True\nsyslog_log_level=INFO\nsyslog_log_facility=local1\n"
+FILTERS = "echo: CommandFilter, echo, root\nodd: NoSuchFilter, x, root\n[capabilities]"
+OSLO = [sys.executable, "-c", "import sys; sys.argv[0] = 'x-rootwrap'; from oslo_rootwrap.cmd import main; main()"]  # fmt: skip # noqa: E501
+OURS = [sys.executable, "-c", "import sys; sys.argv[0] = 'x-rootwrap'; from privmigrate.shim.rootwrap_main import main; sys.exit(main())"]  # fmt: skip # noqa: E501
+DAEMON = [sys.executable, "-c", "import sys; sys.argv[0] = 'x-rootwrap-daemon'; from privmigrate.shim.rootwrap_daemon_main import main; sys.exit(main())"]  # fmt: skip # noqa: E501
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def syslog() -> Iterator[socket.socket]:
+    if DEV_LOG.exists():
+        pytest.skip("a syslog daemon runs here")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(DEV_LOG))
+        sock.settimeout(5)
+        sock.setblocking(False)
+        yield sock
+    DEV_LOG.unlink()
+
+
+def lines(sock: socket.socket) -> list[str]:
+    found = []
+    while True:
+        try:
+            found.append(sock.recv(1 << 16).decode())
+        except BlockingIOError:
+            return found
+
+
+def run(wrapper: list[str], config: Path, *words: str) -> None:
+    environ = {**os.environ, "USER": "somebody"}
+    subprocess.run(
+        [*wrapper, config, *words], capture_output=True, check=False, env=environ, cwd=PROJECT
+    )
+
+
+@pytest.mark.parametrize("words", [["echo", "a b"], ["other", "x"], ["privsep-helper"]])
+def test_rootwraps_lines(
+    syslog: socket.socket, write_config: WriteConfig, words: list[str]
+) -> None:
+    config = write_config(FILTERS.partition("[")[0], OPTIONS)
+    run(OSLO, config, *words)
+    theirs = lines(syslog)
+    run(OURS, config, *words)
+    ours = lines(syslog)
+    assert [line for line in ours if "privmigrate {" not in line] == theirs
+    assert theirs
+
+
+def test_the_record_of_a_command(syslog: socket.socket, write_config: WriteConfig) -> None:
+    config = write_config(FILTERS.partition("[")[0], OPTIONS)
+    run(OURS, config, "echo", "--password", "hidden", "é")
+    (line,) = [line for line in lines(syslog) if "privmigrate {" in line]
+    head, _, text = line.partition(" privmigrate ")
+    assert head == f"<{17 << 3 | 5}>x-rootwrap:"
+    record = json.loads(text.rstrip("\0"))
+    assert record.pop("seconds") >= 0
+    assert record == {
+        "by": record["by"],
+        "uid": 0,
+        "run_as": "root",
+        "filter": "echo",
+        "argv": ["/bin/echo", "--password", "***", "é"],
+        "capabilities": "all",
+        "status": 0,
+    }
+
+
+def test_the_daemon_logs_the_same(
+    syslog: socket.socket, write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(FILTERS.partition("[")[0], OPTIONS)
+    monkeypatch.chdir(PROJECT)
+    client = Client([*DAEMON, str(config)])
+    client.execute(["echo", "a"])
+    client.execute(["other"])
+    client.close()
+    text = "".join(lines(syslog))
+    assert "Executing ['/bin/echo', 'a'] (filter match = echo)" in text
+    assert '"filter": "echo"' in text
+    assert "Unauthorized command: other (no filter matched)" in text
+
+
+def test_audit_can_be_turned_off(syslog: socket.socket, write_config: WriteConfig) -> None:
+    config = write_config(FILTERS.partition("[")[0], f"{OPTIONS}[privmigrate]\naudit = no")
+    run(OURS, config, "echo")
+    assert [line for line in lines(syslog) if "privmigrate {" in line] == []
