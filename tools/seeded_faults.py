@@ -327,6 +327,8 @@ FAULTS: Final = (
         "    return own, list(entries_of(data, path))",
         "    return _HEAD, list(entries_of(data, path))",
         "tests/learn/test_table.py",
+    ),
+    Fault(
         "an ignore without a reason ignores",
         "audit/accepted.py",
         "        if ignored.reason:\n",
