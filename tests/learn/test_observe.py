@@ -89,10 +89,10 @@ def test_without_a_granted_sign_of_life_every_namespace_counts() -> None:
 
 
 def test_a_stack_belongs_to_its_process_though_another_cpu_spoke_in_between() -> None:
-    one, other = asked(0, "setattr_prepare"), asked(21, "security_vm_enough_memory_mm", pid=7)
-    first, _, rest = one.partition("\n")
-    second, _, noise = other.partition("\n")
-    found = observed(f"{first}\n{second}\n{rest}{noise}")
+    one, other = asked(21, "security_vm_enough_memory_mm"), asked(0, "setattr_prepare", pid=7)
+    first, _, noise = one.partition("\n")
+    second, _, rest = other.partition("\n")
+    found = observed(f"{first}\n{second}\n{noise}{rest}")
     assert found.granted == CapabilitySet.of(Capability.CAP_CHOWN)
 
 
