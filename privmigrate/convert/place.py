@@ -147,6 +147,9 @@ def _known_needs(
 ) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
     words = [word.text if isinstance(word, Lit) else None for word in op.words]
     evidence = knowledge.lookup([op.command, *words], needs.learned)
+    if evidence and family is None and evidence.general and all(r.words for r in evidence.rows):
+        why = f"{op.command} was learned with other arguments only: learn these too, or declare it"
+        return None, UNVERIFIED, (why,)
     needed = evidence.capabilities if evidence else NONE
     verified = evidence is not None and evidence.verified
     command = op.command if evidence is None else None

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privmigrate.convert import Options, convert
+from privmigrate.convert.lock import Disk
 from privmigrate.convert.needs import read_needs
+from privmigrate.convert.place import DECLARED, UNVERIFIED
 from privmigrate.errors import InputError
 from privmigrate.learn.experiment import Learned, Proposal, Status
 from privmigrate.learn.table import (
@@ -23,6 +26,7 @@ from privmigrate.learn.table import (
 from privmigrate.linux.capabilities import NONE, CapabilitySet
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.privsep.knowledge.learned import rows_of
+from privmigrate.rootwrap.parse import parse_filters
 
 
 def proposal(capabilities: str, status: Status = "verified") -> Proposal:
@@ -85,6 +89,27 @@ def test_a_persons_rows_stay_as_they_are_and_count_first(tmp_path: Path) -> None
     needs = read_needs(str(path))
     assert needs.sets == {"hus-cmd": CapabilitySet.parse("CAP_SYSLOG"), "mkfs.ext4": NONE}
     assert set(needs.learned) == {"hus-cmd", "other"}
+
+
+def test_convert_takes_a_learned_form_and_nothing_for_other_arguments(tmp_path: Path) -> None:
+    """What was learned of one form says nothing of a wide entrypoint of the same command."""
+    path = tmp_path / "x.toml"
+    rules = parse_filters(
+        b"[Filters]\na: RegExpFilter, hus, root, hus, list, .*\nb: CommandFilter, hus, root\n",
+        "x.filters",
+    ).rules
+
+    def contexts() -> dict[str, tuple[str, tuple[str, ...] | None]]:
+        options = Options(exec_dirs=("/usr/bin",), needs=read_needs(str(path)))
+        ops = convert(rules, options, Disk(None, {})).ops
+        return {op.name: (op.context, op.capabilities) for op in ops}
+
+    record(str(path), [entry("hus", "list", "/srv/x", root="CAP_CHOWN")])
+    exact, wide = contexts().values()
+    assert exact == (DECLARED, ("CAP_CHOWN", "CAP_KILL"))
+    assert wide == (UNVERIFIED, None)
+    record(str(path), [entry_of(learned("hus", root="CAP_CHOWN"), (), "declared")])
+    assert contexts().popitem()[1] == (DECLARED, ("CAP_CHOWN", "CAP_KILL"))
 
 
 @pytest.mark.parametrize("status", ["unstable", "observed", "cannot work"])
