@@ -184,14 +184,14 @@ class PrivContext:
         timeout = entrypoint.timeout or self.timeout
         channel = self.channel
         if channel is None or not channel.running:
-            channel = self._restart(channel, entrypoint.name)
+            channel = self._restart(entrypoint.name)
         try:
             return channel.call(entrypoint, args, kwargs, timeout)
         except ChannelClosed as closed:
             if closed.may_have_run:
                 raise
         # the request never reached the daemon, which is gone: once more, with a new one
-        channel = self._restart(channel, entrypoint.name)
+        channel = self._restart(entrypoint.name)
         return channel.call(entrypoint, args, kwargs, timeout)
 
     async def call_async(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -202,14 +202,14 @@ class PrivContext:
             return cast("R", function.local(*args, **kwargs))
         channel = self.channel
         if channel is None or not channel.running:
-            channel = await _in_thread(self._restart, channel, function.name)
+            channel = await _in_thread(self._restart, function.name)
         timeout = function.timeout or self.timeout
         try:
             answered = await channel.call_async(function, args, kwargs, timeout)
         except ChannelClosed as closed:
             if closed.may_have_run:
                 raise
-            channel = await _in_thread(self._restart, channel, function.name)
+            channel = await _in_thread(self._restart, function.name)
             answered = await channel.call_async(function, args, kwargs, timeout)
         return cast("R", function.finish(answered))
 
@@ -245,11 +245,11 @@ class PrivContext:
         if channel is not None:
             channel.close()
 
-    def _restart(self, dead: "Channel | None", why: str) -> "Channel":
-        """Replace the channel that was found dead, unless another thread has done so."""
+    def _restart(self, why: str) -> "Channel":
+        """Replace a channel that was found dead; leave one alone that is not."""
         with self.start_lock:
-            if self.channel is not None and self.channel is not dead and self.channel.running:
-                return self.channel
+            if self.channel is not None and self.channel.running:
+                return self.channel  # another thread was first, or it was one connection that ended
             if self.channel is not None:
                 _LOG.warning("RESTARTING %r for %s", self, why)
                 self.channel.close()

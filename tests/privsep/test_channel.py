@@ -3,6 +3,7 @@
 The tests that name a trap are of oslo.privsep 3.12, where each of them hangs, dies or lies.
 """
 
+import concurrent.futures
 import os
 import signal
 import socket
@@ -487,9 +488,9 @@ def test_calls_that_are_given_up_meet_nobody_elses(daemon: PrivContext, tmp_path
     with ThreadPoolExecutor(8) as pool:
         quitters = [pool.submit(give_up, number) for number in range(3)]
         others = [pool.submit(ask, number) for number in range(4)]
-        for other in others:
-            other.result()
+        concurrent.futures.wait(others)
         stop.set()
+    assert [other.exception() for other in others] == [None] * len(others)
     assert sum(quitter.result() for quitter in quitters) > 10
 
 

@@ -129,7 +129,9 @@ class Server:
             self._stop()
 
     def _handle_events(self) -> bool:
-        for fd, _events in self._events.poll(None if self._suspects is None else STUCK_SECONDS):
+        # one at a time: handling the first may give the number of the second to another connection
+        timeout = None if self._suspects is None else STUCK_SECONDS
+        for fd, _events in self._events.poll(timeout, 1):
             if fd == self._control.fd:
                 if not self._handle_control():
                     return False
