@@ -189,6 +189,8 @@ SCENARIOS: Final = (
     Scenario("conntrack -L"),
     Scenario("sysctl -w net.ipv4.ip_forward=1", "sysctl -qw net.ipv4.ip_forward=0",
              "sysctl -n net.ipv4.ip_forward"),
+    Scenario("sysctl -w net.core.somaxconn=512", "sysctl -qw net.core.somaxconn=128",
+             "sysctl -n net.core.somaxconn"),
     Scenario("ethtool -K v0 tso off", f"{_VETH}; ethtool -K v0 tso on",
              "ethtool -k v0 | grep ^tcp-seg", _NO_VETH),
     Scenario("arping -c 1 -w 1 -A -I v0 10.1.0.1", _ADDR, "", _NO_VETH),

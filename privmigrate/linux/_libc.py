@@ -22,7 +22,6 @@ PR_CAPBSET_DROP: Final = 24
 PR_GET_SECUREBITS: Final = 27
 PR_SET_SECUREBITS: Final = 28
 PR_SET_CHILD_SUBREAPER: Final = 36
-PR_GET_CHILD_SUBREAPER: Final = 37
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_GET_NO_NEW_PRIVS: Final = 39
 PR_CAP_AMBIENT: Final = 47
@@ -99,17 +98,10 @@ def prctl(option: int, first: int = 0, second: int = 0) -> int:
 
 
 def get_pdeathsig() -> int:
-    """PR_GET_PDEATHSIG, which answers through a pointer."""
+    """PR_GET_PDEATHSIG, the one option that answers through a pointer."""
     signal = ctypes.c_int()
     prctl(PR_GET_PDEATHSIG, ctypes.addressof(signal))
     return signal.value
-
-
-def get_child_subreaper() -> bool:
-    """PR_GET_CHILD_SUBREAPER, which answers through a pointer as well."""
-    value = ctypes.c_int()
-    prctl(PR_GET_CHILD_SUBREAPER, ctypes.addressof(value))
-    return bool(value.value)
 
 
 def capget(tid: int = 0) -> tuple[int, int, int]:

@@ -125,8 +125,3 @@ def set_death_signal(signal: int) -> None:
 def become_subreaper() -> None:
     """Let descendants of this process whose parents end become its children (Linux 3.4)."""
     _libc.prctl(_libc.PR_SET_CHILD_SUBREAPER, 1)
-
-
-def is_subreaper() -> bool:
-    """Whether orphans below this process become its children."""
-    return _libc.get_child_subreaper()
