@@ -86,6 +86,8 @@ WRITERS: Final = (
     "shim/oneshot_main.py",  # its socket
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket
+    "learn/tracefs.py",  # the folder that is an instance
+    "learn/table.py",
 )
 
 # Who turns a pattern that is not our own into a matcher.

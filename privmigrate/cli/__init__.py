@@ -25,6 +25,7 @@ COMMANDS: "Final" = (
     ("audit", "judge filters, sudoers, paths and privsep modules"),
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
+    ("learn", "run commands under watch, and find out what they need"),
     ("match", "say which filter allows a command, and if none does, why not"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )

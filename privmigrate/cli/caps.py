@@ -14,7 +14,8 @@ from privmigrate.linux.credentials import Credentials, read_own, read_threads
 from privmigrate.linux.exec_rules import AtExec, predict
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.record import Record, read_record
-from privmigrate.privsep.knowledge import Evidence, Row, lookup
+from privmigrate.privsep.knowledge import NOTHING_LEARNED, Evidence, Row, lookup
+from privmigrate.privsep.knowledge.learned import read_rows
 
 _WIDTH: Final = 34
 _OSLO_OPTION: Final = "--privsep_context"
@@ -47,6 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog="example: privmigrate caps explain chown -R 42:42 /srv/share",
     )
     explain.add_argument("--json", action="store_true", help="for machines")
+    explain.add_argument(
+        "--learned", metavar="FILE", help="what privmigrate learn has recorded counts as well"
+    )
     explain.add_argument("command", metavar="CMD", help="the command")
     explain.add_argument("words", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
 
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.action == "explain":
             words = (arguments.command, *arguments.words)
-            return _explain(words, as_json=arguments.json)
+            return _explain(words, arguments.learned, as_json=arguments.json)
         return _show(arguments.pid, arguments.service, as_json=arguments.json)
     except InputError as error:
         print(f"privmigrate: {error}", file=sys.stderr)
@@ -249,12 +253,13 @@ def _as_json(one: _Shown) -> dict[str, object]:
 # explain
 
 
-def _explain(words: tuple[str, ...], *, as_json: bool) -> int:
-    evidence = lookup(words)
+def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> int:
+    evidence = lookup(words, read_rows(learned) if learned is not None else NOTHING_LEARNED)
     if as_json:
         print(json.dumps(_evidence_as_json(words, evidence), indent=2))
     elif evidence is None:
-        print(f"{_printable(words[0])}: nothing is known; observe it, or read its manual")
+        name = _printable(words[0])
+        print(f"{name}: nothing is known; observe it (privmigrate learn), or read its manual")
     else:
         print("\n".join(_describe_evidence(words, evidence)))
     return 1 if evidence is None else 0

@@ -3,7 +3,8 @@
     tgtadm = ["CAP_SYS_ADMIN"]
     "volume.find_inum" = []
 
-An entrypoint is named with its module, and its row counts before its command's.
+An entrypoint is named with its module, and its row counts before its command's. What `privmigrate
+learn` has written into the same file counts after both, and before the table of commands.
 """
 
 import re
@@ -15,6 +16,7 @@ from typing import Final
 from privmigrate.convert.place import Needs
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import CapabilitySet, parse_capability
+from privmigrate.privsep.knowledge.learned import KEY, rows_of
 
 _PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 
@@ -38,7 +40,10 @@ def parse_needs(text: str, file: str) -> Needs:
         found = _PLACE.search(str(error))
         place = f"{file}:{found[1]}:{found[2]}" if found else f"{file}:{text.count(chr(10)) + 1}"
         raise InputError(f"{place}: error: is no TOML: {_PLACE.sub('', str(error))}") from error
-    return Needs({name: _set(name, value, text, file) for name, value in _rows(data, "")})
+    learned = rows_of(data, file)
+    data.pop(KEY, None)
+    sets = {name: _set(name, value, text, file) for name, value in _rows(data, "")}
+    return Needs(sets, learned)
 
 
 def _rows(data: Mapping[str, object], before: str) -> Iterator[tuple[str, object]]:

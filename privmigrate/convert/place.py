@@ -7,7 +7,7 @@ that keeps everything and says so by its name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -79,9 +79,10 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What commands and entrypoints need according to the person's own table."""
+    """What commands and entrypoints need: the person's own table, and what was learned here."""
 
     sets: Mapping[str, CapabilitySet]
+    learned: Mapping[str, tuple[knowledge.Row, ...]] = field(default_factory=dict)
 
     def of(self, op: Op) -> CapabilitySet | None:
         """The entrypoint's own row counts before its command's."""
@@ -130,7 +131,7 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
     elif op.run_as != "root":
         needed, context = NONE, _CONTEXTS.get(family or "", "process")
     else:
-        needed, context, remarks = _known_needs(op, family)
+        needed, context, remarks = _known_needs(op, family, needs)
     if needed is not None and op.run_as != "root":
         needed |= _OTHER_USER
     return replace(
@@ -141,27 +142,33 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
     )
 
 
-def _known_needs(op: Op, family: str | None) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
+def _known_needs(
+    op: Op, family: str | None, needs: Needs
+) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
     words = [word.text if isinstance(word, Lit) else None for word in op.words]
-    evidence = knowledge.lookup([op.command, *words])
+    evidence = knowledge.lookup([op.command, *words], needs.learned)
+    if evidence and family is None and evidence.general and all(r.words for r in evidence.rows):
+        why = f"{op.command} was learned with other arguments only: learn these too, or declare it"
+        return None, UNVERIFIED, (why,)
     needed = evidence.capabilities if evidence else NONE
     verified = evidence is not None and evidence.verified
     command = op.command if evidence is None else None
     if op.command in _RUNS_ANOTHER:
         # what it runs is the first fixed word that is no option; a wide one may run anything
         place = next((n for n, word in enumerate(words) if word and word[0].isalpha()), len(words))
-        inner = knowledge.lookup(words[place:])
+        inner = knowledge.lookup(words[place:], needs.learned)
         if inner is None:
             command = words[place] if words[place:] else "what it runs"
         else:
             needed |= inner.capabilities
             verified = verified and inner.verified
             family = knowledge.family(words[place] or "") or family
-    if command is not None or family is None:
+    if command is not None:
         why = f"what {command} needs is not known: declare it with --capabilities"
         return None, UNVERIFIED, (why,)
     remarks = () if verified else ("capabilities documented, not observed",)
-    return needed, _CONTEXTS[family], remarks
+    # what only was learned has no family
+    return needed, DECLARED if family is None else _CONTEXTS[family], remarks
 
 
 def equip(prefix: Prefix, needs: Needs) -> Prefix:
@@ -174,7 +181,7 @@ def equip(prefix: Prefix, needs: Needs) -> Prefix:
     ]
     if prefix.namespace:
         words = ["netns", "exec", "name"]
-    evidence = knowledge.lookup([prefix.command, *words])
+    evidence = knowledge.lookup([prefix.command, *words], needs.learned)
     return replace(prefix, capabilities=evidence.capabilities.names if evidence else ())
 
 

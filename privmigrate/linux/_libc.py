@@ -21,6 +21,7 @@ PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24
 PR_GET_SECUREBITS: Final = 27
 PR_SET_SECUREBITS: Final = 28
+PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_GET_NO_NEW_PRIVS: Final = 39
 PR_CAP_AMBIENT: Final = 47
@@ -38,8 +39,16 @@ RESOLVE_BENEATH: Final = 0x08
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 
+# linux/mount.h
+_FSOPEN_CLOEXEC: Final = 1
+_FSCONFIG_CMD_CREATE: Final = 6
+_FSMOUNT_CLOEXEC: Final = 1
+
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _SYS_OPENAT2: Final = 437
+_SYS_FSOPEN: Final = 430
+_SYS_FSCONFIG: Final = 431
+_SYS_FSMOUNT: Final = 432
 _LOW_WORD: Final = 0xFFFFFFFF
 _WORD_BITS: Final = 32
 
@@ -141,6 +150,39 @@ def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(path))
     return int(fd)
+
+
+def mount_detached(kind: bytes) -> int:
+    """Mount a new file system that no path leads to (Linux 5.2); closing the descriptor ends it."""
+    context = _checked(
+        "fsopen",
+        _syscall(ctypes.c_long(_SYS_FSOPEN), ctypes.c_char_p(kind), ctypes.c_uint(_FSOPEN_CLOEXEC)),
+    )
+    try:
+        create = _syscall(
+            ctypes.c_long(_SYS_FSCONFIG),
+            ctypes.c_int(context),
+            ctypes.c_uint(_FSCONFIG_CMD_CREATE),
+            ctypes.c_void_p(None),
+            ctypes.c_void_p(None),
+            ctypes.c_int(0),
+        )
+        _checked("fsconfig", create)
+        mount = _syscall(
+            ctypes.c_long(_SYS_FSMOUNT),
+            ctypes.c_int(context),
+            ctypes.c_uint(_FSMOUNT_CLOEXEC),
+            ctypes.c_uint(0),
+        )
+        return _checked("fsmount", mount)
+    finally:
+        os.close(context)
+
+
+def _checked(name: str, result: int) -> int:
+    if result < 0:
+        raise _error(name)
+    return result
 
 
 def exchange(first: str, second: str) -> None:

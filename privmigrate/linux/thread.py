@@ -120,3 +120,8 @@ def read_death_signal() -> int:
 def set_death_signal(signal: int) -> None:
     """Ask for a signal when the parent ends: the parent THREAD that forked us, not its process."""
     _libc.prctl(_libc.PR_SET_PDEATHSIG, signal)
+
+
+def become_subreaper() -> None:
+    """Let descendants of this process whose parents end become its children (Linux 3.4)."""
+    _libc.prctl(_libc.PR_SET_CHILD_SUBREAPER, 1)

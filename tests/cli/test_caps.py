@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -159,7 +160,7 @@ def test_explain_marks_what_is_only_read_somewhere(run: Run) -> None:
 def test_explain_of_what_is_not_known(run: Run) -> None:
     code, out, err = run("explain", "hus-cmd", "x")
     assert (code, err) == (1, "")
-    assert out == "hus-cmd: nothing is known; observe it, or read its manual\n"
+    assert out == "hus-cmd: nothing is known; observe it (privmigrate learn), or read its manual\n"
     code, out, _ = run("explain", "--json", "hus-cmd")
     assert (code, json.loads(out)) == (1, {"command": ["hus-cmd"], "known": False})
 
@@ -171,3 +172,41 @@ def test_explain_as_json(run: Run) -> None:
     assert found["capabilities"] == ["CAP_DAC_OVERRIDE"]
     assert found["derived_from"] == ["mkfs.ext4"]
     assert {row["program"] for row in found["evidence"]} == {"mkfs.ext4"}
+
+
+LEARNED = """\
+[[learned]]
+argv = ["hus-cmd", "list"]
+words = ["list"]
+root_status = "verified"
+root = ["CAP_SYS_RAWIO"]
+service_status = "cannot work"
+service = []
+kernel = "6.18"
+source = "tracepoint"
+remarks = ["a remark"]
+"""
+
+
+def test_explain_what_was_learned(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "learned.toml"
+    path.write_text(LEARNED)
+    code, out, _ = run("explain", "--learned", str(path), "hus-cmd", "list", "x")
+    assert code == 0
+    assert out.startswith("hus-cmd list x: CAP_SYS_RAWIO\n")
+    assert "evidence, all observed:\n" in out
+    assert "  verified, as another uid cannot work: with list (hus-cmd list)\n" in out
+    assert "    Linux 6.18, learned, tracepoint, run again\n    a remark\n" in out
+
+
+@pytest.mark.parametrize("text", [None, "x = [", "\xff", "learned = 1"])
+def test_explain_from_a_file_that_cannot_be_used(
+    run: Run, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "learned.toml"
+    if text is not None:
+        path.write_text(text, encoding="latin-1")
+    code, out, err = run("explain", "--learned", str(path), "x")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"privmigrate: {path}: error: ")
+    assert err.count("\n") == 1

@@ -13,8 +13,9 @@ file of root or of somebody else) have the same words, and count together.
 import csv
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from privmigrate.linux.capabilities import NONE, CapabilitySet
@@ -116,6 +117,8 @@ _READS_STDIN: Final = {
     "xe": "its dialogue",
 }
 
+NOTHING_LEARNED: Final[Mapping[str, "tuple[Row, ...]"]] = MappingProxyType({})
+
 _TABLE: Final = os.path.join(os.path.dirname(__file__), "commands.csv")  # noqa: PTH118, PTH120
 
 
@@ -186,18 +189,21 @@ class Evidence:
         return all(row.verified for row in self.rows)
 
 
-def lookup(argv: Sequence[str | None]) -> Evidence | None:
+def lookup(
+    argv: Sequence[str | None], learned: Mapping[str, tuple[Row, ...]] = NOTHING_LEARNED
+) -> Evidence | None:
     """Find what a command line needs; None if nothing is known of the program.
 
     A word that is None may be anything. A single word means the program with any arguments, and
     so do arguments that fit no form. ``env`` and assignments before the program are passed over;
-    of ``ip netns exec NAME COMMAND`` the command counts too.
+    of ``ip netns exec NAME COMMAND`` the command counts too. Rows that were learned count beside
+    those of the table, and in place of those that nobody has watched.
     """
     words = _after_environment(argv)
     if not words or words[0] is None:
         return None
     program = words[0].rpartition("/")[2]
-    rows = _rows_of(program)
+    rows = _with_learned(_rows_of(program), learned.get(program, ()))
     if not rows:
         return None
     fitting = _most_specific(rows, words[1:])
@@ -206,7 +212,7 @@ def lookup(argv: Sequence[str | None]) -> Evidence | None:
     derived = tuple(sorted({row.program for row in chosen} - {program}))
     inner = _command_in_namespace(program, words)
     if inner:
-        more = lookup(inner)
+        more = lookup(inner, learned)
         if more is None:
             return None
         chosen = tuple(dict.fromkeys((*chosen, *more.rows)))
@@ -259,6 +265,12 @@ def _rows_of(program: str) -> tuple[Row, ...]:
     for other in _SAME_AS.get(program, ()):
         rows += table()[other]
     return rows
+
+
+def _with_learned(rows: tuple[Row, ...], learned: tuple[Row, ...]) -> tuple[Row, ...]:
+    watched = {row.words for row in learned}
+    kept = (row for row in rows if row.root_status != "documented" or row.words not in watched)
+    return (*kept, *learned)
 
 
 def _most_specific(rows: tuple[Row, ...], words: Sequence[str | None]) -> tuple[Row, ...]:
