@@ -20,9 +20,10 @@ from privmigrate.linux.spawn import Program, spawn
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
-from privmigrate.shim.index import Built, Source, build, own_signatures, store
+from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
+from privmigrate.shim.watch import Watch
 
 OWN_FOLDER: Final = "/proc/self/cwd"  # also where it has no name any more
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
@@ -77,6 +78,7 @@ class Executor:
         self._loading: Final = threading.Lock()
         self._built = build(source)
         self._index = client.Index(self._built.data)
+        self._watch = Watch(self._index, OURS)
         self._path: Final = source.environ.get("PATH", "")
         self._name: Final = name
         self._held: CapabilitySet | None = None
@@ -143,7 +145,7 @@ class Executor:
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
-            if not self._index.is_fresh(self._path):
+            if not self._watch.is_fresh(self._path):
                 if own_signatures() != self._ours:
                     raise Outgrown("privmigrate was upgraded")
                 try:
@@ -155,6 +157,7 @@ class Executor:
                     raise client.Quit(EXIT_BAD_CONFIG, why) from None
                 store(self._built, self._source.path)
                 self._index = client.Index(self._built.data)
+                self._watch = Watch(self._index, OURS)
             return self._index, self._built
 
     def _spawn(self, command: client.Command, streams: Streams, cwd: str, umask: int) -> Process:
