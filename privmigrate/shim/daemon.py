@@ -76,7 +76,7 @@ class Executor:
         self.environ: Final = dict(os.environb)
         self._ours: Final = own_signatures()
         self._loading: Final = threading.Lock()
-        self._built = build(source)
+        self._built = _servable(build(source), source.path)
         self._index = client.Index(self._built.data)
         self._watch = Watch(self._index, OURS)
         self._path: Final = source.environ.get("PATH", "")
@@ -149,7 +149,7 @@ class Executor:
                 if own_signatures() != self._ours:
                     raise Outgrown("privmigrate was upgraded")
                 try:
-                    self._built = build(self._source)
+                    self._built = _servable(build(self._source), self._source.path)
                 except InputError as error:
                     raise client.Quit(EXIT_BAD_CONFIG, str(error)) from None
                 except Refused as error:
@@ -179,6 +179,16 @@ class Executor:
         if command.capabilities is None or os.geteuid():
             return spawn(program)
         return spawn(program, capabilities=CapabilitySet(command.capabilities))
+
+
+def _servable(built: Built, file: str) -> Built:
+    """Raise InputError where a daemon cannot do what the configuration says."""
+    if built.settings.needs_setuid_programs:
+        raise InputError(
+            f"{file}: error: setuid_programs cannot be yes for a daemon, whose limited commands are"
+            " under no_new_privs; use the one-shot command, or capabilities = all"
+        )
+    return built
 
 
 def needs(built: Built) -> CapabilitySet | None:

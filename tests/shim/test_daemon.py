@@ -19,6 +19,7 @@ from privmigrate.cli import main
 from privmigrate.errors import ChannelClosed, InputError
 from privmigrate.shim import manager
 from privmigrate.shim.client_api import Client
+from privmigrate.shim.settings import parse_settings
 from tests.shim.conftest import WriteConfig
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -294,3 +295,29 @@ def test_a_daemon_of_an_older_package_makes_way(
     while client.execute(["sh", "-c", "echo $PPID"])[1] == first:
         assert time.monotonic() < deadline
     client.close()
+
+
+def test_what_a_daemon_cannot_give_is_refused(connect: Connect, write_config: WriteConfig) -> None:
+    section = "[privmigrate]\nsetuid_programs = yes\n"
+    with pytest.raises(InputError, match="setuid_programs cannot be yes for a daemon"):
+        connect(write_config(FILTERS, section)).execute(["echo"])
+    config = write_config(FILTERS, section + "capabilities = all\n")
+    client = connect(config)
+    assert client.execute(["echo"])[0] == 0
+    # the same edit of a configuration that is being served denies
+    config.write_text(config.read_text().replace("capabilities = all\n", ""))
+    status, _, message = client.execute(["echo"])
+    assert status == 97
+    assert "setuid_programs" in message
+
+
+@pytest.mark.parametrize(
+    "section", ["execution = daemon\n", "[execution]\necho = daemon\n"], ids=["all", "one"]
+)
+def test_setuid_programs_and_a_daemon_exclude_each_other(section: str) -> None:
+    text = f"[privmigrate]\nsetuid_programs = yes\n{section}".encode()
+    with pytest.raises(
+        InputError, match=r"x:2:1: error: setuid_programs cannot be 'yes' \(no, where"
+    ):
+        parse_settings(text, "x")
+    assert parse_settings(b"[privmigrate]\ncapabilities = all\n" + text[14:], "x").setuid_programs
