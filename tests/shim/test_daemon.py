@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from privmigrate.cli import main
-from privmigrate.errors import ChannelClosed, InputError
+from privmigrate.errors import ChannelClosed, InputError, Refused
 from privmigrate.shim import manager
 from privmigrate.shim.client_api import Client
 from privmigrate.shim.settings import parse_settings
@@ -231,6 +231,32 @@ def test_both_forms_of_the_challenge_are_answered(unnamed: bool) -> None:  # noq
     expected = hmac.new(key, message, "md5" if unnamed else "sha384").digest()
     answer = manager.receive_bytes(theirs)
     assert answer == (expected if unnamed else b"{sha384}" + expected)
+
+
+@pytest.mark.parametrize("name", ["", "md5", "sha256", "sha384", "sha3_256", "sha3_384"])
+def test_every_form_of_an_answer_is_judged(name: str) -> None:
+    """Python up to 3.11 answers by MD5 without its name; a later one names what it was asked."""
+    key = os.urandom(32)
+    prefix = f"{{{name}}}".encode() if name else b""
+    for right in (True, False):
+        ours, theirs = socket.socketpair()
+        refused: list[Refused] = []
+
+        def ask(sock: socket.socket = ours, found: list[Refused] = refused) -> None:
+            try:
+                manager.challenge(sock, key)
+            except Refused as error:
+                found.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        message = manager.receive_bytes(theirs).removeprefix(manager.CHALLENGE)
+        assert message.startswith(b"{sha256}")
+        mac = hmac.new(key if right else bytes(32), message, name or "md5").digest()
+        manager.send_bytes(theirs, prefix + mac)
+        assert manager.receive_bytes(theirs) == (manager.WELCOME if right else manager.FAILURE)
+        asking.join()
+        assert bool(refused) != right
 
 
 @pytest.mark.parametrize("python", OTHER_PYTHONS, ids=lambda path: path.parent.parent.name)
