@@ -5,7 +5,8 @@
 
 The daemon is started once, by the words that oslo.rootwrap's client takes; a command is one
 message to it, with the ends of three pipes. Threads have a connection each while they need one, so
-that commands run side by side. A command is sent again only where it certainly was not started.
+that commands run side by side, up to a hundred; more wait. A command is sent again only where it
+certainly was not started.
 """
 
 import array
@@ -24,6 +25,8 @@ from privmigrate.shim import manager
 from privmigrate.shim.pipes import communicate
 
 _MOST_ERRORS: Final = 1 << 16
+# As many as a daemon runs at once by default. Each takes up to seven descriptors there, of 1024.
+_MOST_CONNECTIONS: Final = 100
 
 
 class Client:
@@ -90,10 +93,15 @@ class _Daemon:
                     os.close(end)
         self._lock: Final = threading.Lock()
         self._unused: Final[list[socket.socket]] = []
+        self._places: Final = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         # whoever started it has to wait for it, or it stays as a zombie
         threading.Thread(target=self._process.wait, daemon=True).start()
 
     def run(self, argv: Sequence[str], data: bytes) -> tuple[int, str, str]:
+        with self._places:
+            return self._run(argv, data)
+
+    def _run(self, argv: Sequence[str], data: bytes) -> tuple[int, str, str]:
         sock = self._take()
         message = ""
         begun = False

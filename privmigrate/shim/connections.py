@@ -119,8 +119,8 @@ class Server(ABC):
     ) -> Started:
         """Start what was prepared."""
         log = self.executor.log
-        text = client.describe(command, self.executor.environ)
-        log.to_syslog_only(client.INFO, text)
+        if log.to_syslog:
+            log.write(client.INFO, client.describe(command, self.executor.environ))
         try:
             started = self.executor.start(command, streams, cwd=cwd, umask=umask)
         except OSError as error:

@@ -20,9 +20,10 @@ from privmigrate.linux.spawn import Program, spawn
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
-from privmigrate.shim.index import Built, Source, build, own_signatures, store
+from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
+from privmigrate.shim.watch import Watch
 
 OWN_FOLDER: Final = "/proc/self/cwd"  # also where it has no name any more
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
@@ -75,8 +76,9 @@ class Executor:
         self.environ: Final = dict(os.environb)
         self._ours: Final = own_signatures()
         self._loading: Final = threading.Lock()
-        self._built = build(source)
+        self._built = _servable(build(source), source.path)
         self._index = client.Index(self._built.data)
+        self._watch = Watch(self._index, OURS)
         self._path: Final = source.environ.get("PATH", "")
         self._name: Final = name
         self._held: CapabilitySet | None = None
@@ -143,11 +145,11 @@ class Executor:
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
-            if not self._index.is_fresh(self._path):
+            if not self._watch.is_fresh(self._path):
                 if own_signatures() != self._ours:
                     raise Outgrown("privmigrate was upgraded")
                 try:
-                    self._built = build(self._source)
+                    self._built = _servable(build(self._source), self._source.path)
                 except InputError as error:
                     raise client.Quit(EXIT_BAD_CONFIG, str(error)) from None
                 except Refused as error:
@@ -155,6 +157,7 @@ class Executor:
                     raise client.Quit(EXIT_BAD_CONFIG, why) from None
                 store(self._built, self._source.path)
                 self._index = client.Index(self._built.data)
+                self._watch = Watch(self._index, OURS)
             return self._index, self._built
 
     def _spawn(self, command: client.Command, streams: Streams, cwd: str, umask: int) -> Process:
@@ -176,6 +179,16 @@ class Executor:
         if command.capabilities is None or os.geteuid():
             return spawn(program)
         return spawn(program, capabilities=CapabilitySet(command.capabilities))
+
+
+def _servable(built: Built, file: str) -> Built:
+    """Raise InputError where a daemon cannot do what the configuration says."""
+    if built.settings.needs_setuid_programs:
+        raise InputError(
+            f"{file}: error: setuid_programs cannot be yes for a daemon, whose limited commands are"
+            " under no_new_privs; use the one-shot command, or capabilities = all"
+        )
+    return built
 
 
 def needs(built: Built) -> CapabilitySet | None:

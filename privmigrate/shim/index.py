@@ -33,7 +33,7 @@ _ATTEMPTS: Final = 3
 _SEPARATORS: Final = frozenset((client.FIELD, client.RECORD, client.PART))
 _FIXED_WORDS: Final = {"K": "kill", "S": "kill", "F": "cat", "I": "ip", "N": "ip"}
 # What decides besides the configuration: another release may know better.
-_OURS: Final = (
+OURS: Final = (
     __file__,
     plan.__file__,
     client.__file__,
@@ -44,7 +44,7 @@ _OURS: Final = (
 
 def own_signatures() -> tuple[str, ...]:
     """Of the files of ours that count: whether an upgrade has replaced them."""
-    return _signatures(tuple(("F", path) for path in _OURS))
+    return _signatures(tuple(("F", path) for path in OURS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def build(source: Source) -> Built:
 def _watched(source: Source) -> tuple[tuple[str, str], ...]:
     """What an index depends on: files and folders of filters (F), folders on the way (T)."""
     config = _read_config(source)[0]
-    files = {source.path, *_OURS}
+    files = {source.path, *OURS}
     for folder in config.filters_path:
         files.add(folder)
         files.update(trust.entries(folder))

@@ -40,8 +40,13 @@ def send_bytes(sock: socket.socket, payload: bytes) -> None:
 
 def receive_exactly(sock: socket.socket, size: int) -> bytes:
     """Receive so many bytes; raise EOFError where they end before."""
-    chunks: list[bytes] = []
-    left = size
+    whole = sock.recv(min(size, 1 << 20)) if size else b""
+    if len(whole) == size:
+        return whole
+    if not whole:
+        raise EOFError
+    chunks = [whole]
+    left = size - len(whole)
     while left:
         chunk = sock.recv(min(left, 1 << 20))
         if not chunk:
@@ -66,7 +71,7 @@ def send(sock: socket.socket, value: object) -> None:
 
 def dumps(value: object) -> bytes:
     """Write a JSON value."""
-    return json.dumps(value, default=_encode_bytes).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def receive(sock: socket.socket) -> object:
@@ -77,7 +82,7 @@ def receive(sock: socket.socket) -> object:
 def loads(payload: bytes) -> object:
     """Read a JSON value, its bytes decoded."""
     try:
-        value: object = json.loads(payload.decode("utf-8"), object_hook=_decode_bytes)
+        value: object = _DECODER.decode(payload.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Refused(f"not a message: {error}") from None
     return value
@@ -92,6 +97,11 @@ def _encode_bytes(value: object) -> object:
 def _decode_bytes(found: dict[str, object]) -> object:
     text = found.get("__bytes__")
     return base64.b64decode(text) if isinstance(text, str) else found
+
+
+# json.dumps and json.loads make a new one for each message with arguments
+_ENCODER: Final = json.JSONEncoder(default=_encode_bytes)
+_DECODER: Final = json.JSONDecoder(object_hook=_decode_bytes)
 
 
 def challenge(sock: socket.socket, key: bytes) -> None:

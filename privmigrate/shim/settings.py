@@ -5,7 +5,8 @@ mode = enforce                  ; or learn, or off
 strict = no                     ; yes: filters as they were meant (privmigrate explain)
 capabilities = known            ; or all: nothing is restricted, and the log says so
 unknown = all                   ; what a command gets of which nobody knows what it needs
-setuid_programs = no            ; yes: commands may gain by setuid programs, within their set
+setuid_programs = no            ; yes: commands may gain by setuid programs, within their set;
+                                ; a daemon does not start then
 execution = child               ; or exec, or daemon
 audit = yes                     ; one record for each command, where use_syslog is on
 max_commands = 100              ; how many a daemon runs at once
@@ -65,6 +66,11 @@ class Settings:
     capabilities: Mapping[str, CapabilitySet] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def needs_setuid_programs(self) -> bool:
+        """Whether commands are limited that may use setuid programs: none of a daemon's."""
+        return self.setuid_programs and self.restrict and self.mode == "enforce"
+
 
 def parse_settings(data: bytes, file: str) -> Settings:
     """Read our sections; raise InputError for what cannot be meant, unknown options included."""
@@ -77,7 +83,7 @@ def parse_settings(data: bytes, file: str) -> Settings:
         if name not in _OPTIONS:
             known = ", ".join(_OPTIONS)
             raise InputError(f"{entry.span}: error: [{SECTION}] has no option {name} ({known})")
-    return Settings(
+    settings = Settings(
         mode=_one_of(options.get("mode"), MODES),
         strict=_boolean(options.get("strict"), default=False),
         restrict=_one_of(options.get("capabilities"), ("known", "all")) == "known",
@@ -89,6 +95,15 @@ def parse_settings(data: bytes, file: str) -> Settings:
         capabilities={name: _set(entry) for name, entry in found["capabilities"].items()},
         executions={name: _one_of(e, EXECUTIONS) for name, e in found["execution"].items()},
     )
+    if settings.needs_setuid_programs and "daemon" in (
+        settings.execution,
+        *settings.executions.values(),
+    ):
+        raise _wrong(
+            options["setuid_programs"],
+            "no, where execution is daemon, whose limited commands are under no_new_privs",
+        )
+    return settings
 
 
 _OPTIONS: Final = (
