@@ -40,10 +40,11 @@ POOL: Final = 8
 THREADS: Final = (1, 8, 32)
 SIZES: Final = (1024, 64 * 1024, 1024**2, 64 * 1024**2)
 ASYNC_CALLS: Final = 8
-OSLO: Final = "oslo.privsep"
-FLOOR: Final = "the raw ping-pong of msgpack"
-IN_PROCESS: Final = "subprocess.run in the client"
-ALONE: Final = "the same without a sleeper"
+OSLO: Final = "ours against oslo.privsep"
+FLOOR: Final = "ours against the raw ping-pong of msgpack"
+BOUND: Final = "the raw ping-pong against oslo.privsep: what nothing in Python can beat"
+IN_PROCESS: Final = "ours against subprocess.run in the client"
+ALONE: Final = "ours beside a sleeper against ours alone"
 
 METHODS: Final[dict[Any, Any]] = {
     ours: our_priv_context.Method.__members__,
@@ -111,18 +112,29 @@ class Bench:
         place("none", self.pids.values())
 
     def floor_calls(self) -> Iterator[Row]:
-        """How far a call is from the least that it could cost."""
-        calls: Calls = {"ours": ours.noop, FLOOR: self.floor.noop}
+        """How far a call is from the least that it could cost, and how far oslo.privsep's is."""
+        calls: Calls = {"ours": ours.noop, FLOOR: self.floor.noop, OSLO: oslo.noop}
+        bounds: list[Row] = []
         for placement in PLACEMENTS:
+            label = f"empty, 1 thr, {placement}: "
             target = Target(most=1.4) if placement == "same" else None
-            p50 = Row(f"empty, 1 thr, {placement}: p50", "us", FLOOR, target)
-            cpu = Row(f"empty, 1 thr, {placement}: cpu", "us", FLOOR)
+            p50 = Row(label + "p50", "us", FLOOR, target)
+            p99 = Row(label + "p99", "us", FLOOR)
+            cpu = Row(label + "cpu", "us", FLOOR)
+            least_cpu = Row(label + "cpu", "us", BOUND)
+            most_rate = Row(label + "rate", "/s", BOUND)
             place(placement, self.pids.values())
             for _ in range(self.rounds):
                 got = self._round(calls)
-                p50.add(got["ours"].p50, got[FLOOR].p50)
-                cpu.add(got["ours"].cpu, got[FLOOR].cpu)
-            yield from (p50, cpu)
+                mine, floor, its = got["ours"], got[FLOOR], got[OSLO]
+                p50.add(mine.p50, floor.p50)
+                p99.add(mine.p99, floor.p99)
+                cpu.add(mine.cpu, floor.cpu)
+                least_cpu.add(floor.cpu, its.cpu)
+                most_rate.add(floor.rate, its.rate)
+            yield from (p50, p99, cpu)
+            bounds += [least_cpu, most_rate]
+        yield from bounds
         place("none", self.pids.values())
 
     def payloads(self) -> Iterator[Row]:

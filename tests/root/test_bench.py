@@ -58,6 +58,6 @@ def test_it_runs() -> None:
     )
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    assert row["against"] == "oslo.privsep"
+    assert row["against"] == "ours against oslo.privsep"
     assert len(row["ours"]) == len(row["other"]) == 3
     assert row["ratio"] > 1

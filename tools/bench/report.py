@@ -30,8 +30,9 @@ class Row:
     """One thing measured in every round, beside the same thing done by another.
 
     Attributes:
+        against: what is compared with what; the heading above the row.
         ours, other: one figure for each round, taken within seconds of each other.
-        absolute: the target is for our figure and not for the ratio.
+        absolute: the target is for the first figure and not for the ratio.
     """
 
     name: str
@@ -99,7 +100,7 @@ def as_table(rows: Iterable[Row]) -> str:
     for row in rows:
         if row.against != against:
             against = row.against
-            heading = _ALIGN.format("", "ours", "other", "ratio", "lowest - highest", "target")
-            lines += ["", f"ours against {against}", heading.rstrip()]
+            heading = _ALIGN.format("", "first", "second", "ratio", "lowest - highest", "target")
+            lines += ["", against, heading.rstrip()]
         lines.append(row.as_text())
     return "\n".join(lines).lstrip("\n")
