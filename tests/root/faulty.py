@@ -7,7 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+from privmigrate.privsep import ExecResult, Executable, command, run
 from privmigrate.privsep.priv_context import PrivContext
+from privmigrate.privsep.types import Digits
+
+SH = Executable("/bin/sh")
 
 context = PrivContext(
     "tests.root",
@@ -90,3 +94,10 @@ def leave_child() -> int:
         while True:
             signal.pause()
     return pid
+
+
+@context.entrypoint
+@command
+def nap(seconds: Digits) -> ExecResult:
+    """Run ``sh``, which starts ``sleep SECONDS`` and waits for it."""
+    return run(SH, "-c", f"sleep {seconds} & wait")
