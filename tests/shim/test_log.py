@@ -37,7 +37,7 @@ def syslog() -> Iterator[socket.socket]:
 
 
 def lines(sock: socket.socket) -> list[str]:
-    found = []
+    found: list[str] = []
     while True:
         try:
             line = sock.recv(1 << 16).decode()
