@@ -243,9 +243,11 @@ def test_trap_the_timeout_covers_sending_too(small: PrivContext) -> None:
 
 
 def halt(pid: int) -> None:
-    """Stop a process, and wait until all of its threads have stopped."""
-    os.kill(pid, signal.SIGSTOP)
+    """Stop a process while it waits, and wait until all of its threads have stopped."""
     tasks = Path(f"/proc/{pid}/task")
+    # one that was stopped on its way would go that way to its end
+    wait_until(lambda: all(_state(task) == "S" for task in tasks.iterdir()))
+    os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: all(_state(task) == "T" for task in tasks.iterdir()))
 
 
