@@ -7,6 +7,7 @@ exists).
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +15,15 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 FETCHED = PROJECT / ".cache" / "filters"
+
+
+def pytest_configure() -> None:
+    """Take signals back that whoever started us ignores: children would inherit that."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
