@@ -1,0 +1,218 @@
+"""One place in a service that runs a command as root, and everything that is known of it.
+
+Nothing here is executed: expressions are the source as it is written, for people and for the
+rewriter. What could not be told is said by a `Reason`, never left out.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from privmigrate.argv.spec import Any, ArgSpec
+from privmigrate.diagnostics import Span
+
+
+class Root(Enum):
+    """Whether the call runs as root."""
+
+    ALWAYS = "always"
+    CONDITIONAL = "conditional"  # `run_as_root=self._execute_as_root`
+
+
+class Convention(Enum):
+    """How an executor takes the command line and what it gives back."""
+
+    OSLO = "oslo"  # execute(*words, **options) -> (stdout, stderr)
+    LIST = "list"  # execute(words, **options) -> stdout, or a pair with return_stderr: neutron's
+
+
+class Result(Enum):
+    """What the caller makes of what comes back."""
+
+    IGNORED = "ignored"
+    PAIR = "pair"  # out, err = execute(...)
+    STDOUT = "stdout"  # out, _ = execute(...), execute(...)[0]; neutron's text
+    WHOLE = "whole"  # assigned or used as it is
+    RETURNED = "returned"
+
+
+class Origin(Enum):
+    """Where a value comes from."""
+
+    PARAMETER = "parameter"
+    LOCAL = "local"
+    ATTRIBUTE = "attribute"
+    CONFIGURATION = "configuration"
+    CALL = "call"
+    LOOP = "loop"
+    OUTPUT = "output"  # of another command
+    EXPRESSION = "expression"
+
+
+class Reason(Enum):
+    """Why a call site is not resolved, or not as narrow as its text looks."""
+
+    SPLIT = "split"  # a configured command that is split at run time
+    FREE_WORDS = "free-words"  # a list that comes from elsewhere is spliced in
+    FREE_COMMAND = "free-command"  # what is run is not known
+    REASSIGNED = "reassigned"  # a 'constant' that is assigned elsewhere as well
+    REMOTE = "remote"  # the same call may go to another host
+    INJECTED = "injected"  # the executor is passed in and not every one is known
+    TOO_MANY = "too-many"  # more alternatives than are followed
+    SHELL = "shell"  # the command line is a shell's program
+    OPTIONS = "options"  # keyword arguments that no entrypoint has (cwd, shell, ...)
+    WRAPPER = "wrapper"  # forwards its own parameters: its callers are the sites
+    UNPARSED = "unparsed"  # the file is no Python 3
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A fixed piece of a word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A piece of a word that is only known at run time.
+
+    Attributes:
+        source: the expression as it is written at `span`.
+        names: what it might be called, best first.
+        movable: `source`, evaluated where the call stands, gives the same value: nothing that it
+            reads is assigned in between, and it has no effect of its own.
+        spec: what can be told of its value; for a loop over constants their `Choice`.
+    """
+
+    source: str
+    span: Span
+    names: tuple[str, ...] = ()
+    origin: Origin = Origin.EXPRESSION
+    movable: bool = True
+    spec: ArgSpec = field(default_factory=Any)
+
+
+Part = Text | Value
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a command line, its pieces in order: ``'if=%s' % path`` has two."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str | None:
+        """The whole word, where it is fixed."""
+        match self.parts:
+            case ():
+                return ""
+            case (Text(text),):
+                return text
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """Segments that are there when `guard`, an expression, is true."""
+
+    guard: str
+    segments: tuple["Segment", ...]
+    span: Span
+    movable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Segments for each element of `source`, which `element` names; or a spliced list itself."""
+
+    source: str
+    segments: tuple["Segment", ...]
+    span: Span
+    element: str = ""
+    movable: bool = True
+
+
+Segment = Word | Optional | Repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One shape of a site's command line, without what only stands in front of a command.
+
+    Attributes:
+        segments: the command, then its arguments.
+        environment: variables that are set for it (``env LC_ALL=C``, `addl_env`).
+        netns: the network namespace that it is executed in.
+        prefix: other words in front of it (``ionice -c3``), as they stand.
+        guard: the condition under which the site has this shape, or "" where it is the only one.
+    """
+
+    segments: tuple[Segment, ...]
+    environment: tuple[tuple[str, Word], ...] = ()
+    netns: Word | None = None
+    prefix: tuple[Word, ...] = ()
+    guard: str = ""
+
+    @property
+    def command(self) -> str | None:
+        """What is run, where it is fixed."""
+        match self.segments:
+            case (Word() as word, *_):
+                return word.text
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A keyword argument of the executor; `constant` tells whether `source` is a literal."""
+
+    name: str
+    source: str
+    constant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call.
+
+    Attributes:
+        span: the call expression, in a file named as it was given.
+        module: dotted name of the module it stands in.
+        function: qualified name of the function it stands in, or "".
+        executor: the callee as written: ``self._execute``, ``processutils.execute``.
+        root, condition: whether it runs as root; the expression that decides, if one does.
+        templates: every shape of its command line; empty where none could be told.
+        reasons: why it is not resolved, or resolved with a doubt.
+        words_source: an expression for the whole command line as a list, where one can be given
+            at the call: what a checked-argv entrypoint is called with.
+        options: keyword arguments that matter, `run_as_root` and `root_helper` left out.
+        result: what becomes of what comes back.
+        handlers: exception types, as written, that an enclosing `try` catches.
+        building: the statements that do nothing but build this command line, in order: the
+            rewriter may remove them if it does not use them.
+        via: for a call through a wrapper of the project, the wrappers' qualified names, outermost
+            first; empty for a direct call.
+    """
+
+    span: Span
+    module: str
+    function: str
+    executor: str
+    convention: Convention
+    root: Root
+    condition: str = ""
+    templates: tuple[Template, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    words_source: str = ""
+    options: tuple[Option, ...] = ()
+    result: Result = Result.WHOLE
+    handlers: tuple[str, ...] = ()
+    building: tuple[Span, ...] = ()
+    via: tuple[str, ...] = ()
+
+    @property
+    def resolved(self) -> bool:
+        """Whether every shape of its command line is known, and the command of each."""
+        return bool(self.templates) and all(each.command for each in self.templates)
