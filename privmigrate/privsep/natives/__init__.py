@@ -34,7 +34,17 @@ __all__ = ["NATIVES", "Native", "cat", "do", "find", "kill"]
 NATIVES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cat": "one regular file, bounded",
+        "chgrp": "the group of files, or of a tree without following its links",
+        "chmod": "octal and symbolic modes",
+        "chown": "the owner of files, or of a tree without following its links",
+        "install": "-d: folders with a mode",
         "kill": "one process, held by a pidfd while its executable is looked at",
+        "mkdir": "folders, with those above them if asked to",
+        "rm": "files, or trees from folder to folder",
+        "rmdir": "empty folders",
+        "tee": "its input into files",
+        "touch": "files that exist afterwards, and their times",
+        "truncate": "sizes of files",
     }
 )
 
@@ -44,17 +54,57 @@ _FOLDERS: Final = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin"})
 _PLAIN_LANGUAGES: Final = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 
 
-def find(tool: str) -> type[Native] | None:
+def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
     """The native that does this tool's work; each is loaded when it is first asked for."""
     match tool:
         case "cat":
             from privmigrate.privsep.natives.cat import Cat
 
             return Cat
+        case "chgrp":
+            from privmigrate.privsep.natives.chgrp import Chgrp
+
+            return Chgrp
+        case "chmod":
+            from privmigrate.privsep.natives.chmod import Chmod
+
+            return Chmod
+        case "chown":
+            from privmigrate.privsep.natives.chown import Chown
+
+            return Chown
+        case "install":
+            from privmigrate.privsep.natives.install import Install
+
+            return Install
         case "kill":
             from privmigrate.privsep.natives.kill import Kill
 
             return Kill
+        case "mkdir":
+            from privmigrate.privsep.natives.mkdir import Mkdir
+
+            return Mkdir
+        case "rm":
+            from privmigrate.privsep.natives.rm import Rm
+
+            return Rm
+        case "rmdir":
+            from privmigrate.privsep.natives.rmdir import Rmdir
+
+            return Rmdir
+        case "tee":
+            from privmigrate.privsep.natives.tee import Tee
+
+            return Tee
+        case "touch":
+            from privmigrate.privsep.natives.touch import Touch
+
+            return Touch
+        case "truncate":
+            from privmigrate.privsep.natives.truncate import Truncate
+
+            return Truncate
         case _:
             return None
 

@@ -101,6 +101,12 @@ def split(argv: Sequence[str], flags: str, valued: str = "", **long: str) -> Wor
     return Words(options, tuple(reversed(todo)))
 
 
+def operands(argv: Sequence[str]) -> tuple[str, ...]:
+    """The words of a command line without options; none where there is one."""
+    words = split(argv, "")
+    return words.operands if words is not None else ()
+
+
 def _as_short(word: str, valued: str, long: Mapping[str, str]) -> str:
     """A long option as a short one, its value behind it; "" for one that has none."""
     name, has_value, value = word[2:].partition("=")
@@ -133,6 +139,33 @@ def reached(path: str, within: str | None) -> Iterator[str]:
         yield f"/proc/self/fd/{handle}/{name}"
     finally:
         os.close(handle)
+
+
+@contextmanager
+def pinned(place: str, within: str | None) -> Iterator[str]:
+    """A path that goes on meaning the file that `place` names now, links followed or not."""
+    flags = os.O_PATH | os.O_CLOEXEC
+    handle = os.open(place, flags if within is None else flags | os.O_NOFOLLOW)
+    try:
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def parent_of(place: str) -> Iterator[tuple[int, str]]:
+    """A descriptor of the folder that the last name of a path is in, and that name."""
+    above, slash, name = place.rpartition("/")
+    folder = os.open(above or slash or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield folder, name
+    finally:
+        os.close(folder)
+
+
+def has_name(path: str) -> bool:
+    """Whether a path ends in the name of something: not in ``/``, ``.`` or ``..``."""
+    return path.rpartition("/")[2] not in {"", ".", ".."}
 
 
 def created_mode(path: str, mode: int) -> int:
@@ -202,3 +235,10 @@ def c_quoted(name: str) -> str:
         else:
             text += f"\\{byte:03o}"
     return f"'{text}'"
+
+
+def folders_above(path: str, within: str | None) -> list[str]:
+    """The folders that a path lies in, outermost first; below `within`, where one is given."""
+    names = path.rstrip("/").split("/")
+    found = ["/".join(names[:count]) for count in range(1, len(names)) if names[count - 1]]
+    return found if within is None else [each for each in found if each.startswith(f"{within}/")]
