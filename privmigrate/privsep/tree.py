@@ -105,11 +105,12 @@ def _enter(here: int, each: _Name) -> tuple[int, list[_Name]] | None:
                 _Name(entry.name, entry.is_dir(follow_symlinks=False))
                 for entry in islice(entries, MOST + 1)
             ]
-        if len(names) > MOST:
-            raise LeftToTool(f"more than {MOST} names in one folder")
-    except BaseException:
+    except OSError:
         os.close(inside)
         raise
+    if len(names) > MOST:
+        os.close(inside)
+        raise LeftToTool(f"more than {MOST} names in one folder")
     names.reverse()  # they are taken from the end
     return inside, names
 
