@@ -85,7 +85,7 @@ class Cp:
             status = os.fstat(source)
             try:
                 with reached(path, self.within) as place:
-                    path = inside(place, path, self.source)
+                    path = inside(place, path, self.source, follow=self.within is None)
                 target = self._open_target(path, status)
             except OSError as error:
                 problem = f"cannot create regular file {always_quoted(path)}"

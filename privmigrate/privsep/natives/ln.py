@@ -95,7 +95,8 @@ class Ln:
             link = self.link
             if not self.exact:
                 with reached(link, self.within) as place:
-                    link = inside(place, link, self.target, follow=not self.kept)
+                    follow = self.within is None and not self.kept
+                    link = inside(place, link, self.target, follow=follow)
             with reached(link, self.within) as place:
                 return self._make(place, link)
         except OSError as error:

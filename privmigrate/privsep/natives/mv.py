@@ -83,7 +83,7 @@ class Mv:
             return failure("mv", f"cannot stat {always_quoted(self.source)}", error)
         try:
             with reached(self.target, self.within) as place:
-                target = inside(place, self.target, self.source)
+                target = inside(place, self.target, self.source, follow=self.within is None)
             with reached(self.source, self.within) as source, reached(target, self.within) as place:
                 self._look(status, place)
                 os.rename(source, place)  # noqa: PTH104 - pathlib costs 5 ms
