@@ -56,6 +56,7 @@ def threads(pid: int) -> set[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("user", [None, "nobody"])
 def test_a_native_has_what_its_entrypoint_has_and_no_more(user: str | None, theirs: Path) -> None:
+    # INV-14
     with started(user=user, capabilities=list(ALL)):
         with pytest.raises(ProcessExecutionError) as caught:
             by_natives.chmod_without("0640", str(theirs))
