@@ -6,16 +6,18 @@ import stat
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import pytest
 
 from privmigrate.errors import Refused
+from privmigrate.linux.mount import mounts, unmount
 from privmigrate.privsep import tree
 from privmigrate.privsep.execute import ExecResult, Executable, run
 from privmigrate.privsep.natives import base, do
 from privmigrate.privsep.natives.base import LeftToTool, always_quoted, c_quoted, quoted, split
+from privmigrate.privsep.natives.tee import Tee
 
 DIRS = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 
@@ -224,10 +226,10 @@ CALLS: tuple[tuple[str, ...], ...] = (
     ("mv", "Q", "P"),
     ("cp", "P", "Q"),
     ("cp", "Q", "P"),
-    ("mount", "--bind", "P", "Q"),
-    ("mount", "--make-private", "P"),
     ("umount", "P"),
 )
+OF_LINKS: tuple[str, ...] = ("readlink", "rm", "stat", "ls", "mv", "-sf", "-R")
+"""What is done to a link itself, as to any name."""
 
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
@@ -248,11 +250,44 @@ def test_no_link_leads_out_of_the_folder_that_was_checked(
             result = ExecResult(99, b"", b"")
         assert content(outside) == before
         assert b"secret" not in result.stdout
-        if name.startswith("out/"):
+        if name.startswith("out/") or not set(words) & set(OF_LINKS):
             assert result.exit_code != 0
         for link, target in (("out", outside), ("link", outside / "f")):  # a link itself may go
             (base_folder / link).unlink(missing_ok=True)
             (base_folder / link).symlink_to(target)
+
+
+def test_a_link_that_takes_the_place_of_a_file_is_not_written_through(
+    base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the file and its opening."""
+    path = base_folder / "plain"
+
+    def swap(_native: Tee, _path: str) -> None:
+        path.unlink()
+        path.symlink_to(base_folder.parent / "outside/f")
+
+    monkeypatch.setattr(Tee, "_look", swap)
+    assert native("tee", path, within=str(base_folder), stdin=b"y").exit_code == 1
+    assert (base_folder.parent / "outside/f").read_text() == "secret"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    "how", [("--bind", "L", "P"), ("--bind", "P", "L"), ("--make-private", "L")]
+)
+def test_nothing_is_mounted_on_or_from_a_link(how: tuple[str, ...], base_folder: Path) -> None:
+    paths = {"L": str(base_folder / "link"), "P": str(base_folder / "plain")}
+    before = mounts()
+    try:
+        with pytest.raises(Refused):
+            native("mount", *(paths.get(word, word) for word in how), within=str(base_folder))
+    finally:
+        after = mounts()
+        for path in paths.values():
+            with suppress(OSError):
+                unmount(path, lazily=True, follow=False)
+    assert after == before
 
 
 @pytest.mark.parametrize("way", ["..", "../outside", "a/../../outside/f"])
