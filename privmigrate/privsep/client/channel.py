@@ -150,7 +150,8 @@ class Connection:
 
 _ANSWERS: Final = frozenset((RESULT, ERROR))
 _LAST_SECONDS: Final = 2.0
-_CONFIRM_SECONDS: Final = 0.1
+_CONFIRM_SECONDS: Final = 1.0
+"""How long a process that ends may take from the end of one of its sockets to that of the next."""
 
 
 class Channel:
@@ -227,13 +228,9 @@ class Channel:
 
     def judge(self, closed: ChannelClosed) -> ChannelClosed:
         """Find out whether it was the daemon that ended, or one connection."""
-        if not self._control_is_alive():
+        if self.running and green.wait(self._control.fileno(), _CONFIRM_SECONDS):
             self.running = False
         return closed
-
-    def _control_is_alive(self) -> bool:
-        fd = self._control.fileno()
-        return fd >= 0 and not green.wait(fd, _CONFIRM_SECONDS)
 
     # -- the pool
 
@@ -315,12 +312,31 @@ class Channel:
             self._drop(connection)
         for looped in tuple(self._loops.values()):
             looped.close_soon()
+        self._close_control()
+
+    def bury(self) -> None:
+        """Be done with a daemon that was found dead.
+
+        Connections that are in use are left to their threads. The kernel tells each of them
+        whether its request was read, and would not if we were the ones who hang up.
+        """
+        self.running = False
+        with suppress(IndexError):
+            while True:
+                self._drop(self._idle.pop())
+        self._close_control()
+
+    def _close_control(self) -> None:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
             self._control.settimeout(_LAST_SECONDS)
             while self._control.recv(DATAGRAM):
                 pass
-        self._control.close()
+        # not closed before the last thread is done with us: one that asks whether the daemon lives
+        # would ask about whatever has the number next
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._loops.clear()
         self._reap()
 
     def _reap(self) -> None:
