@@ -446,7 +446,7 @@ def test_another_version_is_told_ours_and_refused(raw: Raw) -> None:
 
 def test_nothing_about_privilege_can_be_said(raw: Raw) -> None:
     """HELLO carries a version and two wishes about logging: there is no field for more."""
-    assert FIELDS[HELLO] == (int, int, int, bool)
+    assert FIELDS[HELLO] == [int, int, int, bool]
     welcome = raw.greet()
     assert welcome[2:5] == ("PrivContext(cfg_section=privsep_service)", os.getuid(), os.getgid())
     assert welcome[5] == 0
