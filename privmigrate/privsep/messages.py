@@ -8,8 +8,7 @@ attacker: sizes, counts and types are checked before anybody acts on a field.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -77,8 +76,7 @@ class ProtocolError(PrivmigrateError):
     """The other side broke the protocol; the connection ends, and nothing else does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much one message in PARTS may be.
 
     Attributes:

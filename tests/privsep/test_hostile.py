@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -50,7 +49,7 @@ class Raw:
 
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        own = replace(settings.read(service.context), thread_pool_size=4)
+        own = settings.read(service.context)._replace(thread_pool_size=4)
         self.pid = os.fork()
         if self.pid == 0:
             self.control.close()

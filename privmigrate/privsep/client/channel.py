@@ -315,10 +315,9 @@ class Channel:
         self._close_control()
 
     def bury(self) -> None:
-        """Be done with a daemon that was found dead.
+        """Be done with a daemon that was found dead; threads find out what became of their calls.
 
-        Connections that are in use are left to their threads. The kernel tells each of them
-        whether its request was read, and would not if we were the ones who hang up.
+        From the kernel, which could not tell them if we were the ones who hang up.
         """
         self.running = False
         with suppress(IndexError):
