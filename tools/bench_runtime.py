@@ -31,7 +31,7 @@ from oslo_privsep import priv_context as oslo_priv_context
 
 from privmigrate.privsep import priv_context as our_priv_context
 from tools.bench import commands, oslo, ours
-from tools.bench.floor import Floor
+from tools.bench.floor import Floor, Floors
 from tools.bench.installed import make_environment
 from tools.bench.measure import PLACEMENTS, Sample, place, read_private, sample
 from tools.bench.report import Row, Target, as_table
@@ -67,6 +67,7 @@ class Bench:
         self.rounds = rounds
         self.seconds = seconds
         self.floor = Floor()
+        self.floors = {threads: Floors(threads) for threads in THREADS if 1 < threads <= POOL}
         for module, methods in METHODS.items():
             set_option(module, "thread_pool_size", POOL)
             module.context.start(methods["FORK"])
@@ -75,6 +76,7 @@ class Bench:
             "ours, commands": commands.getpid(),
             OSLO: oslo.getpid(),
             FLOOR: self.floor.pid,
+            **{_floors(threads): floors.pid for threads, floors in self.floors.items()},
         }
 
     def stop(self) -> None:
@@ -82,6 +84,8 @@ class Bench:
         for module in METHODS:
             module.context.stop()
         self.floor.stop()
+        for floors in self.floors.values():
+            floors.stop()
 
     def _round(self, calls: Calls, threads: int = 1, seconds: float = 0) -> dict[str, Sample]:
         """One sample of each, in random order."""
@@ -94,9 +98,14 @@ class Bench:
 
     def empty_calls(self) -> Iterator[Row]:
         """CPU, latency and rate of a call that does nothing."""
-        calls: Calls = {"ours": ours.noop, OSLO: oslo.noop}
         for placement in PLACEMENTS:
             for threads in THREADS:
+                calls: Calls = {"ours": ours.noop, OSLO: oslo.noop}
+                floors = self.floors.get(threads)
+                if threads == 1:
+                    calls[FLOOR] = self.floor.noop
+                elif floors is not None:
+                    calls[_floors(threads)] = floors.noop
                 label = f"empty, {threads} thr, {placement}: "
                 cpu = Row(label + "cpu", "us", OSLO, CPU if threads <= POOL else None)
                 rate = Row(label + "rate", "/s", OSLO, RATE.get((placement, threads)))
@@ -104,9 +113,11 @@ class Bench:
                 p99 = Row(label + "p99", "us", OSLO)
                 place(placement, self.pids.values())
                 for _ in range(self.rounds):
+                    if floors is not None:
+                        floors.begin()
                     got = self._round(calls, threads)
-                    mine, its = got["ours"], got[OSLO]
-                    cpu.add(mine.cpu, its.cpu)
+                    mine, its = got.pop("ours"), got.pop(OSLO)
+                    cpu.add(mine.cpu, its.cpu, *(raw.cpu for raw in got.values()))
                     rate.add(mine.rate, its.rate)
                     p50.add(mine.p50, its.p50)
                     p99.add(mine.p99, its.p99)
@@ -221,6 +232,10 @@ class Bench:
             memory.add(private[ours], private[oslo])
             memory_run.add(private[commands], private[oslo])
         yield from (forked, helped, memory, helped_run, memory_run)
+
+
+def _floors(threads: int) -> str:
+    return f"the raw ping-pong of {threads} threads"
 
 
 def _start_all(method: str) -> tuple[dict[Any, float], dict[Any, float]]:

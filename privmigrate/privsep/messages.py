@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgpack
+from msgpack import unpackb
 
 from privmigrate.errors import PrivmigrateError
 
@@ -199,7 +200,7 @@ class Decoder:
             raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
         data = self.buffer[:size]
         try:
-            message = msgpack.unpackb(
+            message = unpackb(
                 data,
                 use_list=False,
                 raw=False,
@@ -269,7 +270,7 @@ def decode_parts(parts: list[bytes], limits: Limits) -> Message:
     """Put a message in PARTS together again; every piece must be used once, and in order."""
     hooks = _Parts(parts, limits)
     try:
-        message = msgpack.unpackb(
+        message = unpackb(
             parts[0],
             use_list=False,
             raw=False,

@@ -35,7 +35,8 @@ SOON_SECONDS: Final = 0.001
 
 _STALL: Final = struct.pack("@ll", STALL_SECONDS, 0)
 _SOON: Final = struct.pack("@ll", 0, int(SOON_SECONDS * 1e6))
-_PROBE: Final = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+_TRUNC: Final = int(socket.MSG_TRUNC)
+_PROBE: Final = int(socket.MSG_DONTWAIT) | _TRUNC
 
 
 @enum.unique
@@ -121,7 +122,7 @@ class Connection:
     def receive_soon(self, decoder: Decoder) -> Message | None:
         """As `receive`, but wait a little for a message to come."""
         try:
-            size = self._read(decoder.buffer, 0, socket.MSG_TRUNC)
+            size = self._read(decoder.buffer, 0, _TRUNC)
         except BlockingIOError:
             return None
         if not size:

@@ -10,13 +10,16 @@ a worker uses it: its number may already be another connection. Noticing hang-up
 when all of them are busy with calls that were given up, nobody would notice.
 
 Solution: workers wait in `_requests`; the one that is woken reads one message, arms the connection
-again, executes and answers. The main thread waits in `_events` for the control connection, for
-hang-ups of all connections, which cost nothing while there are none, and for being asked for more
-workers. A call whose client hung up is cancelled: its command is killed, and where that does not
-end it, another worker takes the place of the one that is busy.
+again, executes and answers. If the same connection called last time too, the worker first waits a
+tick for its next request (`_stay`), but only while another worker waits for those of all others:
+in a series of calls nothing is left but to receive and to send. The main thread waits in `_events`
+for the control connection, for hang-ups of all connections, which cost nothing while there are
+none, and for being asked for more workers. A call whose client hung up is cancelled: its command
+is killed, and where that does not end it, another worker takes the place of the one that is busy.
 
 Trade-offs: Python code that ignores that nobody waits runs to its end in a thread that is no
-longer counted; at most ABANDONED such threads are replaced.
+longer counted; at most ABANDONED such threads are replaced. When all workers but one execute and
+that one stays, the request of another connection waits until it stops staying: one tick at most.
 """
 
 import array
@@ -291,8 +294,8 @@ class Server:
         if connection.misses > _PATIENCE:
             connection.misses = (connection.misses + 1) % _LOOK_AGAIN
             return
-        running, staying = self.running, self._staying
-        begin = time.monotonic()
+        running, staying, clock = self.running, self._staying, time.monotonic
+        begin = clock()
         while self._workers - len(running) - len(staying) > 1 and not turn.is_last:
             staying[connection] = None
             try:
@@ -303,7 +306,7 @@ class Server:
                 connection.misses += 1
                 return
             connection.misses = 0
-            end = time.monotonic()
+            end = clock()
             # we did not run meanwhile, and who asked may not wait any more
             if end - begin > _LONG and connection.is_hung_up():
                 raise EOFError
