@@ -35,8 +35,10 @@ SOON_SECONDS: Final = 0.001
 
 _STALL: Final = struct.pack("@ll", STALL_SECONDS, 0)
 _SOON: Final = struct.pack("@ll", 0, int(SOON_SECONDS * 1e6))
-_TRUNC: Final = int(socket.MSG_TRUNC)
-_PROBE: Final = int(socket.MSG_DONTWAIT) | _TRUNC
+_PROBE: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+_PEEK: Final = int(socket.MSG_PEEK)
+_GLANCE: Final = bytearray(1)
+"""Where the first byte of a message goes that is only looked at; nobody reads it here."""
 
 
 @enum.unique
@@ -120,9 +122,14 @@ class Connection:
         return decoder.decode(size)
 
     def receive_soon(self, decoder: Decoder) -> Message | None:
-        """As `receive`, but wait a little for a message to come."""
+        """As `receive`, but wait a little for a message to come.
+
+        Waiting only looks at it: a receive that waits may still take a message while the process
+        is being killed, and then nobody could tell that it was never executed.
+        """
         try:
-            size = self._read(decoder.buffer, 0, _TRUNC)
+            self._read(_GLANCE, 0, _PEEK)
+            size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
         if not size:

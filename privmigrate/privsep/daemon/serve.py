@@ -7,12 +7,14 @@ worker that executes for long reads nothing meanwhile.
 
 What does not work: a reader that hands requests over (twice the cost). Closing a descriptor while
 a worker uses it: its number may already be another connection. Noticing hang-ups in the workers:
-when all of them are busy with calls that were given up, nobody would notice.
+when all of them are busy with calls that were given up, nobody would notice. Waiting for a request
+in the receive that takes it: while the process is being killed it may still take one, of which the
+client then cannot know that it never began.
 
 Solution: workers wait in `_requests`; the one that is woken reads one message, arms the connection
 again, executes and answers. If the same connection called last time too, the worker first waits a
 tick for its next request (`_stay`), but only while another worker waits for those of all others:
-in a series of calls nothing is left but to receive and to send. The main thread waits in `_events`
+in a series of calls that leaves the set alone. The main thread waits in `_events`
 for the control connection, for hang-ups of all connections, which cost nothing while there are
 none, and for being asked for more workers. A call whose client hung up is cancelled: its command
 is killed, and where that does not end it, another worker takes the place of the one that is busy.
