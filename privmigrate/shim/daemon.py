@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
 from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
+from privmigrate.shim.learning import Learning
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 from privmigrate.shim.watch import Watch
@@ -51,9 +53,18 @@ class Started:
     log: client.Log | None
     by: str
     begin: float
+    learning: Learning | None = None
 
     def wait(self) -> int:
         """The exit status as subprocess gives it: -n for signal n."""
+        if self.learning is None:
+            return self._wait()
+        with self.learning:
+            status = self._wait()
+            self.learning.keep(self.command, status)
+        return status
+
+    def _wait(self) -> int:
         with self.process as process:
             result = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
             process.wait()
@@ -141,7 +152,13 @@ class Executor:
         begin = time.monotonic()
         log = self.log if self._index.audit else None
         by = client.log_name(self.environ) if log else ""
-        return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+        if self._built.settings.mode != "learn" or os.geteuid():
+            return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+        with ExitStack() as stack:
+            learning = stack.enter_context(Learning(self._source.path, self.log))
+            process = self._spawn(command, streams, cwd, umask)
+            stack.pop_all()  # from now on it ends with the command
+        return Started(process, command, log, by, begin, learning)
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
