@@ -53,7 +53,8 @@ class Learner:
         words = [sys.executable, "-I", str(folder / "slow"), "--as"]
         self.client.write_text(render_client(os.path.realpath(sys.executable), words, "for a test"))
         self.client.chmod(0o755)
-        self.daemon = Client([sys.executable, "-I", str(folder / "daemon"), self.config])
+        self.daemon_words = [sys.executable, "-I", str(folder / "daemon"), self.config]
+        self.daemon = Client(self.daemon_words)
         self.file = folder / "file"
         self.file.touch()
 
