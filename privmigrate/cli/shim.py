@@ -279,7 +279,7 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
         for each in daemons:
             yield (
                 f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
-                f" refused {each['refused']}, failed {each['failed']}"
+                f" declined {each['declined']}, refused {each['refused']}, failed {each['failed']}"
             )
             yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())

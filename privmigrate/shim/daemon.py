@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
-from privmigrate.linux.capabilities import Capability, CapabilitySet, every, read_sets
+from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
 from privmigrate.linux.credentials import Identity
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
@@ -110,8 +110,8 @@ class Executor:
         """What the daemon kept; everything that it was started with where it gave up nothing."""
         return read_sets().permitted if self._held is None else self._held
 
-    def give_up_the_rest(self) -> tuple[str, ...]:
-        """Keep what the filters need, and nothing else; say what a log should know.
+    def give_up_the_rest(self, own: CapabilitySet = NONE) -> tuple[str, ...]:
+        """Keep what the filters need and our `own`, and nothing else; say what a log should know.
 
         For a process with one thread. Where a filter's commands may hold everything, so does the
         daemon, and each of the others is limited when it is started.
@@ -122,7 +122,7 @@ class Executor:
         if needed is None:
             wide = [plan.rule.name for plan in self._built.plans if plan.capabilities is None]
             return (f"everything is kept for {' '.join(wide)}",)
-        dropped = drop(Profile(needed & read_sets().permitted))
+        dropped = drop(Profile((needed | own) & read_sets().permitted))
         self._held = dropped.credentials.permitted
         return dropped.remarks
 

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.errors import Refused
+from privmigrate.linux.capabilities import Capability, CapabilitySet
 from privmigrate.linux.process import read_peer
 from privmigrate.shim import client
 from privmigrate.shim.connections import Server
 from privmigrate.shim.daemon import Executor, Outgrown, Started, Streams
 
+# To see in which namespaces a client stands, who may hold more than we do; no command gets it.
+OWN: Final = CapabilitySet.of(Capability.CAP_SYS_PTRACE)
 DESCRIPTORS: Final = 4
 _LONGEST: Final = 1 << 18
 _NAMESPACES: Final = ("mnt", "net", "pid", "ipc", "uts", "user")
@@ -62,6 +65,13 @@ def parse_request(data: bytes, config: str) -> Request:
 
 def why_not(pid: int, descriptors: list[int]) -> str:
     """Say what of a client's circumstances this daemon cannot give; nothing if it can."""
+    try:
+        return _why_not(pid, descriptors)
+    except OSError as error:
+        return f"what cannot be seen ({error.filename}: {error.strerror})"
+
+
+def _why_not(pid: int, descriptors: list[int]) -> str:
     theirs = f"/proc/{pid}"
     for name in _NAMESPACES:
         if os.readlink(f"/proc/self/ns/{name}") != os.readlink(f"{theirs}/ns/{name}"):  # noqa: PTH115
@@ -157,7 +167,7 @@ class OneShotServer(Server):
         self, sock: socket.socket, pid: int, request: Request, descriptors: list[int]
     ) -> None:
         if why := why_not(pid, descriptors):
-            sock.send(b"N" + why.encode())
+            self.decline(sock, why)
             return
         with self.using():
             try:
@@ -170,7 +180,7 @@ class OneShotServer(Server):
                 return
             wanted = held_by("/proc/self") if command.capabilities is None else command.capabilities
             if wanted & ~held_by(f"/proc/{pid}"):
-                sock.send(b"Nfewer capabilities than the command would get here")
+                self.decline(sock, "fewer capabilities than the command would get here")
                 return
             folder = f"/proc/self/fd/{descriptors[3]}"
             sock.send(b"B")
@@ -183,6 +193,11 @@ class OneShotServer(Server):
             while descriptors:
                 os.close(descriptors.pop())
             sock.send(b"E" + str(_watch(sock, started)).encode())
+
+    def decline(self, sock: socket.socket, why: str) -> None:
+        """Have the client run its command itself, and keep why for `shim status`."""
+        self.report.count("declined", f"declined: {why}")
+        sock.send(b"N" + why.encode())
 
 
 def _watch(sock: socket.socket, started: Started) -> int:

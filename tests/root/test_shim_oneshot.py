@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.linux.credentials import parse_status
 from privmigrate.shim import client
 from privmigrate.shim.script import render_client
 from tests.shim.conftest import WriteConfig, trusted_dir, write_config
@@ -92,6 +94,23 @@ def test_the_first_client_starts_it_and_the_next_ones_use_it(shim: Shim) -> None
     assert first.stdout == "ran\n"  # without it, since it was not there yet
     assert shim.up() != os.getpid()
     assert shim.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_daemon_that_gave_up_the_rest_serves_too(shim: Shim, write_config: WriteConfig) -> None:
+    """It may look at clients that hold more than it does; its commands may not."""
+    limits = "[capabilities]\nsh = CAP_CHOWN\ncat = none\ndash = none\nenv = none\n"
+    write_config(FILTERS, f"{DAEMON}{limits}privsep-helper = none\n")
+    daemon = shim.up()
+    held = parse_status(Path(f"/proc/{daemon}/status").read_text(), daemon)
+    own = CapabilitySet.parse("CAP_CHOWN CAP_SETUID CAP_SETGID CAP_SYS_PTRACE")
+    assert held.permitted == held.bounding == own
+    script = "cat /proc/$PPID/comm /proc/self/status; chown 1 /proc/self/fd/0"
+    done = shim.run("sh", "-c", script)
+    status = parse_status(done.stdout.partition("\n")[2], 0)
+    assert status.permitted == status.ambient == CapabilitySet.parse("CAP_CHOWN")
+    assert status.bounding <= own
+    assert status.no_new_privs
+    assert shim.run("sh", "-c", "echo $PPID").stdout == f"{daemon}\n"
 
 
 def test_clients_that_race_get_one_daemon(shim: Shim) -> None:
