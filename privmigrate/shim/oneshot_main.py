@@ -44,7 +44,7 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
     for remark in remarks:
         executor.log.to_syslog_only(client.INFO, remark)
     with listener:
-        OneShotServer(executor, config, listener).serve()
+        OneShotServer(executor, config, listener, of_unit=lock < 0).serve()
     return 0
 
 

@@ -82,6 +82,15 @@ def wait_until(holds: Callable[[], bool]) -> None:
         os.sched_yield()
 
 
+def cgroups() -> Path:
+    """Where the kernel's control groups are, in their second version."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, path, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(path)
+    pytest.skip("no cgroup2 is mounted: no control group can be made")
+
+
 @pytest.fixture
 def shim(trusted_dir: Path, write_config: WriteConfig) -> Iterator[Shim]:
     made = Shim(trusted_dir, write_config(FILTERS, DAEMON))
@@ -111,6 +120,21 @@ def test_a_daemon_that_gave_up_the_rest_serves_too(shim: Shim, write_config: Wri
     assert status.bounding <= own
     assert status.no_new_privs
     assert shim.run("sh", "-c", "echo $PPID").stdout == f"{daemon}\n"
+
+
+def test_a_client_in_another_control_group_runs_its_command_there(shim: Shim) -> None:
+    shim.up()
+    group = cgroups() / f"privmigrate-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        command = f"{shim.client} {shim.config} sh -c 'cat /proc/$PPID/comm; cat /proc/self/cgroup'"
+        script = f"echo $$ >{group}/cgroup.procs; {command}"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        parent, *lines = done.stdout.splitlines()
+        assert parent == shim.client.name
+        assert f"0::/{group.name}" in lines
+    finally:
+        group.rmdir()
 
 
 def test_clients_that_race_get_one_daemon(shim: Shim) -> None:

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from privmigrate.linux.credentials import parse_status
 from privmigrate.shim import client
 from privmigrate.shim.script import render_client
 from privmigrate.shim.units import render_service, render_socket
+from tests.root.test_shim_oneshot import cgroups, wait_until
 from tests.shim.conftest import WriteConfig, trusted_dir, write_config
 
 __all__ = ["trusted_dir", "write_config"]
@@ -57,7 +57,7 @@ class Host:
         command = [*words, "x-rootwrap", "--serve", self.config]
         needed = CapabilitySet.parse("CAP_CHOWN")
         (units / SERVICE).write_text(render_service("x", command, needed))
-        self._group = _cgroups() / f"privmigrate-test-{os.getpid()}"
+        self._group = cgroups() / f"privmigrate-test-{os.getpid()}"
         self._group.mkdir()
         enter = f'echo $$ > {self._group}/cgroup.procs; exec unshare "$@"'
         options = (*NAMESPACES, "--fork", "--kill-child")
@@ -109,22 +109,6 @@ class Host:
         except OSError:
             return False
         return True
-
-
-def _cgroups() -> Path:
-    """Where the kernel's control groups are, in their second version."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, path, kind, *_ = line.split()
-        if kind == "cgroup2":
-            return Path(path)
-    pytest.skip("no cgroup2 is mounted: no systemd can be started")
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        os.sched_yield()
 
 
 @pytest.fixture
