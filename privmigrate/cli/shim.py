@@ -14,7 +14,7 @@ from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
 from privmigrate.shim.daemon import needs
 from privmigrate.shim.index import Built, Source, build
-from privmigrate.shim.observe import read_learned
+from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports
 
@@ -129,12 +129,25 @@ def run(arguments: argparse.Namespace) -> int:
 def _learned(config: str) -> int:
     found = read_learned(config)
     if not found:
-        print(f"nothing was learned about {config}", file=sys.stderr)
+        print(f"nothing was learned about {config}{_why_nothing()}", file=sys.stderr)
         return 1
     print("[capabilities]")
-    for name, capabilities in sorted(found.items()):
-        print(f"{name} = {' '.join(capabilities.names) or 'none'}")
+    for name, seen in sorted(found.items()):
+        if asked := seen.unaudited - seen.granted:
+            print(f"; {name} was also granted {asked}, in checks that seldom decide anything")
+        print(f"{name} = {' '.join(seen.granted.names) or 'none'}")
     return 0
+
+
+def _why_nothing() -> str:
+    from privmigrate.observe.tracefs import CannotTrace
+    from privmigrate.observe.watch import watching
+
+    try:
+        with watching():
+            return ""
+    except CannotTrace as error:
+        return f": {error}"
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -266,7 +279,7 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
         for each in daemons:
             yield (
                 f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
-                f" refused {each['refused']}, failed {each['failed']}"
+                f" declined {each['declined']}, refused {each['refused']}, failed {each['failed']}"
             )
             yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())

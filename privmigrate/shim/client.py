@@ -786,6 +786,7 @@ def end_by(number: int) -> None:
 EXEC_MAGIC = b"PM1"
 EXEC_FIXED = 4  # magic, umask, configuration, number of words; then the words, then the environment
 LONGEST_ANSWER = 1 << 16
+ELSEWHERE = b"Nanother mnt namespace"
 RESTART_SECONDS = 10
 
 
@@ -813,6 +814,8 @@ def ask_daemon(config: str, argv: "Sequence[str]", slow: "Sequence[str]") -> int
         begun = sock.recv(LONGEST_ANSWER)
     except OSError as error:  # too long, a closed stream, a daemon that ended
         raise Unserved(error.strerror) from None
+    if begun == ELSEWHERE:  # systemd's, which serves another mount namespace than ours
+        start_daemon(config, slow)
     if begun[:1] != b"B":
         raise Unserved(decode(begun[1:]) or "the daemon ended before it began")
     return follow(sock)

@@ -146,18 +146,12 @@ def perform(call: Call) -> int:
         slow += ["--accept", folder]
     client_call = client.Call(call.name, config, argv, [*slow, "--as"])
     if built.settings.mode == "learn" and not os.geteuid():
-        from privmigrate.shim.observe import observing, record
+        from privmigrate.shim.learning import Learning
 
-        with observing() as found:
+        with Learning(config, client.Log(call.name, index.syslog)) as learning:
             status = client.perform(index, client_call, decided)
-        log = client.Log(call.name, index.syslog)
-        if commands and found.why_not:
-            log.to_syslog_only(client.WARNING, f"nothing was learned: {found.why_not}")
-        elif commands:
-            try:
-                record(config, commands[0], status, found)
-            except OSError as error:
-                log.to_syslog_only(client.WARNING, f"nothing was learned: {error}")
+            if commands:
+                learning.keep(commands[0], status)
         return status
     return client.perform(index, client_call, decided)
 
