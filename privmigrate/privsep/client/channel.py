@@ -41,7 +41,7 @@ from privmigrate.privsep.messages import (
     is_bulky,
     read_lengths,
 )
-from privmigrate.privsep.wire import receive_parts, send_parts
+from privmigrate.privsep.wire import above_standard, receive_parts, send_parts
 
 if TYPE_CHECKING:
     import asyncio
@@ -281,7 +281,7 @@ class Channel:
         except BaseException:
             ours.close()
             raise
-        return ours, key
+        return above_standard(ours), key
 
     def cancel(self, key: int, number: int) -> None:
         """Give up one call of a connection that carries several."""
