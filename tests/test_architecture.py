@@ -80,6 +80,7 @@ WRITERS: Final = (
     "privsep/natives/*.py",
     "privsep/client/launch.py",
     "shim/index.py",
+    "shim/files.py",
     "shim/install.py",
     "shim/report.py",
     "shim/observe.py",

@@ -538,6 +538,27 @@ FAULTS: Final = (
         "    except KeyError as error:\n",
         "tests/privsep/test_helper.py",
     ),
+    Fault(
+        "links of an image lead out of it",
+        "shim/files.py",
+        '    if real != top and not real.startswith(f"{top}/"):\n',
+        "    if not real:\n",
+        "tests/root/test_shim_install.py",
+    ),
+    Fault(
+        "words that sudoers reads in another way",
+        "shim/install.py",
+        "    _check_words(request)\n",
+        "",
+        "tests/root/test_shim_install.py",
+    ),
+    Fault(
+        "a file is written in its place, whole or not",
+        "shim/files.py",
+        "    temporary = path + _TEMPORARY\n    flags",
+        "    temporary = path\n    flags",
+        "tests/root/test_shim_install.py",
+    ),
 )
 
 
