@@ -559,6 +559,34 @@ FAULTS: Final = (
         "    temporary = path\n    flags",
         "tests/root/test_shim_install.py",
     ),
+    Fault(
+        "an access control list is not looked at",
+        "linux/paths.py",
+        '    return "users or groups of its access control list" if listed else None\n',
+        "    return None\n",
+        "tests/linux/test_paths.py",
+    ),
+    Fault(
+        "a program's access control list is not looked at",
+        "shim/client.py",
+        '        return "system.posix_acl_access" in posix.listxattr(path)\n',
+        "        return False\n",
+        "tests/shim/test_run.py",
+    ),
+    Fault(
+        "a caller accepts what others can write",
+        "shim/rootwrap_main.py",
+        "    return _answer(Call(sys.argv[0], tuple(sys.argv[1:]), ()))\n",
+        "    return _answer(parse(sys.argv))\n",
+        "tests/shim/test_run.py",
+    ),
+    Fault(
+        "a caller's words are options of the daemon's",
+        "shim/script.py",
+        ", '--as', sys.argv[0]]",
+        "]",
+        "tests/shim/test_run.py",
+    ),
 )
 
 

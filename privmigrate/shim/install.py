@@ -178,7 +178,7 @@ def _units(request: Request, needed: CapabilitySet | None) -> tuple[Step, Step]:
     base = f"/etc/systemd/system/{request.service}-privmigrate"
     accepted = [word for folder in request.accepted for word in ("--accept", folder)]
     words = (request.python, "-I", "-m", "privmigrate.shim.rootwrap_main", *accepted)
-    command = (*words, "--as", f"{request.service}-rootwrap", "--serve", request.config)
+    command = (*words, "--serve", request.config, "--as", f"{request.service}-rootwrap")
     socket = units.render_socket(
         request.service, client.socket_path(request.config, everywhere=True)
     )
