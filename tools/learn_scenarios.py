@@ -179,7 +179,7 @@ SCENARIOS: Final = (
 # Daemons of the packages that filters name: each in the scratch folder, for one run.
 _NAMED: Final = (
     "rndc-confgen -a -c @/key; chmod 600 @/key; ip link set lo up;"
-    " printf 'include \"@/key\";\noptions{directory \"@\";pid-file none;listen-on{none;};"
+    ' printf \'include "@/key";\noptions{directory "@";pid-file none;listen-on{none;};'
     "listen-on-v6{none;};recursion no;session-keyfile none;};\ncontrols{inet 127.0.0.1 port 9953"
     " allow{any;} keys{rndc-key;};};\n' >@/named.conf; named -c @/named.conf -u root &\n"
     "for n in $(seq 100); do rndc -k @/key -p 9953 status && break; sleep 0.05; done"
