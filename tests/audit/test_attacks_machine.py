@@ -142,8 +142,10 @@ def test_what_is_the_services_is_not_believed(change: Change) -> None:
 
 
 def test_pm314_what_lies_beside_the_filters_is_read(box: Sandbox) -> None:
-    """Exact mode reads it too, as it has to; the report of a conversion names the file."""
+    """Exact mode reads it too, as it has to; what convert makes of it stands under its name."""
     conf = box.configure("l: CommandFilter, lvs, root")
     (box.folder / "d/a.filters.rpmsave").write_text("[Filters]\nc: CommandFilter, cat, root\n")
     assert "secret" in box.rootwrap(conf, box.words("cat @/shadow")).stdout
     assert list(RULES["PM314"].check(gather(DiskTree("/"), (str(conf),))))
+    labels = read_sources([str(conf)]).labels.values()
+    assert "a.filters.rpmsave" in labels
