@@ -50,12 +50,14 @@ class Way:
         programs: the programs that take it, separated by spaces.
         line: the words behind the program, in the shell's spelling.
         needs: those of them that matter, in order; all of them where it is empty.
+        joined: nothing may stand between them.
     """
 
     programs: str
     line: str
     gain: Gain
     needs: str = ""
+    joined: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class Way:
             return None
         if runnable.shape.is_free:
             return f"{runnable.program} {self.line}".strip()
-        words = runnable.shape.fit(self.words)
+        words = runnable.shape.fit(self.words, joined=self.joined)
         return None if words is None else " ".join((runnable.program, *map(_quoted, words)))
 
 

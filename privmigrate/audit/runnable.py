@@ -25,11 +25,16 @@ _UP: Final = "../../../../../../../.."
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One word: what it is where it is fixed, a test where it is not, and how it has to begin."""
+    """One word: what it is where it is fixed, else a test, and how it has to begin and to end."""
 
     shown: str
     accepts: Callable[[str], bool] = field(compare=False, repr=False)
     prefix: str = ""
+    suffix: str = ""
+
+    def takes(self, begin: str) -> bool:
+        """Whether a word may begin so, with nothing behind it but what has to be there."""
+        return self.accepts(f"{begin}{self.suffix}")
 
     def fit(self, word: str) -> str | None:
         """The word, or one with the same effect, that the slot takes; None if there is none.
@@ -68,11 +73,24 @@ class Shape:
         """Any arguments at all."""
         return not self.slots and self.rest is ANY_WORD
 
-    def fit(self, words: Sequence[str]) -> tuple[str, ...] | None:
-        """A command line of this shape with all of `words` in their order, or None."""
-        line: list[str] = []
+    def fit(self, words: Sequence[str], *, joined: bool = False) -> tuple[str, ...] | None:
+        """A command line of this shape with all of `words` in their order, or None.
+
+        With `joined` nothing stands between them.
+        """
+        if not joined:
+            return self._fit(words, 0)
+        for begin in range(len(self.slots) + 1):
+            here = [slot.fit(word) for slot, word in zip(self.slots[begin:], words, strict=False)]
+            more = words[len(here) :]
+            if None not in here and (not more or self.rest is not None):
+                return self._fit(words, begin)
+        return None
+
+    def _fit(self, words: Sequence[str], begin: int) -> tuple[str, ...] | None:
+        line = [slot.shown for slot in self.slots[:begin]]
         todo = list(words)
-        for slot in self.slots:
+        for slot in self.slots[begin:]:
             taken = slot.fit(todo[0]) if todo else None
             if taken is None:
                 line.append(slot.shown)

@@ -18,10 +18,10 @@ CODE: Final = "PM114"
 LEVEL: Final = Level.HIGH
 
 WAYS: Final = (
-    Way("ip", "netns exec x /tmp/x", Gain.RUN),
-    Way("ip", "vrf exec x /tmp/x", Gain.RUN),
-    Way("ip", "-batch /tmp/x", Gain.RUN),
-    Way("ip", "link set eth0 down", Gain.NETWORK),
+    Way("ip", "netns exec x /tmp/x", Gain.RUN, joined=True),
+    Way("ip", "vrf exec x /tmp/x", Gain.RUN, joined=True),
+    Way("ip", "-batch /tmp/x", Gain.RUN, joined=True),
+    Way("ip", "link set eth0 down", Gain.NETWORK, joined=True),
 )
 
 EXAMPLES: Final = (

@@ -37,7 +37,7 @@ WAYS: Final = (
     Way("ed ex", "/etc/cron.d/x", Gain.WRITE),
     Way("vi vim nano emacs", "/etc/cron.d/x", Gain.WRITE),
     Way("xxd", "-r /tmp/x /etc/cron.d/x", Gain.WRITE),
-    Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE),
+    Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE, joined=True),
     Way("rsync", "/tmp/x /etc/cron.d/x", Gain.WRITE),
 )
 
