@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from privmigrate.argv.regex import Matcher
@@ -61,6 +62,25 @@ def fixed(text: str) -> Slot:
 ANY_WORD: Final = Slot(ANYTHING, lambda _: True)
 
 
+class Place(Enum):
+    """Where the words of a way have to stand."""
+
+    ANYWHERE = "in their order, with anything between"
+    TOGETHER = "one behind the other, as an option and its value"
+    FIRST = "one behind the other, behind options alone, as a subcommand"
+
+
+def _are_options(slots: Sequence[Slot]) -> bool:
+    """Options, each perhaps with a value."""
+    before = False
+    for slot in slots:
+        is_option = (slot.prefix or slot.shown).startswith("-")
+        if not is_option and not before:
+            return False
+        before = is_option
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The words behind the program that a caller may choose; `rest` is what further ones may be."""
@@ -73,14 +93,13 @@ class Shape:
         """Any arguments at all."""
         return not self.slots and self.rest is ANY_WORD
 
-    def fit(self, words: Sequence[str], *, joined: bool = False) -> tuple[str, ...] | None:
-        """A command line of this shape with all of `words` in their order, or None.
-
-        With `joined` nothing stands between them.
-        """
-        if not joined:
+    def fit(self, words: Sequence[str], place: Place = Place.ANYWHERE) -> tuple[str, ...] | None:
+        """A command line of this shape with all of `words` in their order, or None."""
+        if place is Place.ANYWHERE:
             return self._fit(words, 0)
         for begin in range(len(self.slots) + 1):
+            if place is Place.FIRST and not _are_options(self.slots[:begin]):
+                break
             here = [slot.fit(word) for slot, word in zip(self.slots[begin:], words, strict=False)]
             more = words[len(here) :]
             if None not in here and (not more or self.rest is not None):

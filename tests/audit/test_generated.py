@@ -121,7 +121,24 @@ def test_a_subcommand_is_not_what_stands_elsewhere() -> None:
     """``ip netns exec`` runs a program only where nothing stands between its words."""
     typed = 'run(IP, "netns", "exec", n, "ip", "tuntap", "add", name)'
     assert "PM114" not in found("n: Operand, name: Operand", typed)
-    assert "PM114" in found("n: Operand, name: Operand", 'run(IP, "netns", "exec", n, name)')
+    for front in ("", '"-o", ', '"-n", n, '):
+        call = f'run(IP, {front}"netns", "exec", n, name)'
+        assert "PM114" in found("n: Operand, name: Operand", call)
+    behind = 'run(IP, "link", "show", "netns", "exec", n, name)'
+    assert "PM114" not in found("n: Operand, name: Operand", behind)
+
+
+def test_an_option_and_its_value_stand_together() -> None:
+    held = """run(LVS, "--config", "global{}", name)"""
+    assert "PM115" not in found("name: Operand", held)
+    assert "PM115" in found("name: Operand", 'run(LVS, "-a", name, "--config", name)')
+
+
+def test_one_call_is_one_finding_whatever_may_be_left_out() -> None:
+    call = 'natives.do(MKDIR, *(("-p",) if p else ()), path)'
+    evidence = illustrate(source("path: Operand, p: bool = False", call))
+    (rule,) = (rule for rule in RULES if rule.code == "PM105")
+    assert len(list(rule.check(evidence))) == 1
 
 
 def test_narrow_forms_are_worth_little() -> None:
