@@ -14,9 +14,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType
-from typing import Final, NoReturn, cast
+from typing import Final, NamedTuple, NoReturn, cast
 
 from privmigrate.errors import PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
@@ -56,8 +55,7 @@ _FIRST_FD: Final = 3
 _REFUSAL_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What the helper was asked to do."""
 
     context: str
