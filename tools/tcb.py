@@ -16,6 +16,7 @@ ENTRANCES: Final = (
     "privmigrate.privsep.daemon.main",
     "privmigrate.privsep.priv_context",
     "privmigrate.privsep.natives",
+    "privmigrate.privsep.netlink",
     "privmigrate.privsep.types",
 )
 # The installed command is one file; what its index cannot answer goes to the first of the others.

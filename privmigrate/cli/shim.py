@@ -117,7 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "install":
             return _install(arguments)
         case "uninstall":
-            said = install.uninstall(arguments.service, arguments.root, force=arguments.force)
+            root = _root(arguments.root)
+            said = install.uninstall(arguments.service, root, force=arguments.force)
             print("\n".join(said))
             return 0
         case "learned":
@@ -158,16 +159,17 @@ def _install(arguments: argparse.Namespace) -> int:
     for name, path in (("--bindir", bindir), ("--config", arguments.config)):
         if not os.path.isabs(path):
             raise InputError(f"{name} has to be an absolute path, not {path}")
-    image = arguments.root != "/"
+    root = _root(arguments.root)
+    image = root != "/"
     if image and not arguments.python:
         raise InputError("--root needs --python: the one inside the image that has privmigrate")
     request = install.Request(
         service=arguments.service,
         config=arguments.config,
-        bindir=bindir,
+        bindir=bindir.rstrip("/"),
         strategy=strategy,
         user=arguments.user or arguments.service,
-        root=arguments.root,
+        root=root,
         interpreter=arguments.interpreter or _bare(arguments.python or sys.executable),
         python=arguments.python or sys.executable,
         accepted=tuple(os.path.abspath(path) for path in arguments.accept_writable),
@@ -184,6 +186,12 @@ def _install(arguments: argparse.Namespace) -> int:
     install.apply(plan)
     print(f"installed; see `privmigrate shim status --service {request.service}`")
     return 0
+
+
+def _root(path: str) -> str:
+    if not os.path.isdir(path):  # noqa: PTH112 - as above
+        raise InputError(f"--root {path}: is no folder")
+    return os.path.abspath(path)
 
 
 def _bare(python: str) -> str:
@@ -210,8 +218,9 @@ def _check(request: install.Request) -> Built:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    names = [arguments.service] if arguments.service else install.services(arguments.root)
-    found = [_service_status(name, arguments.root) for name in names]
+    root = _root(arguments.root)
+    names = [arguments.service] if arguments.service else install.services(root)
+    found = [_service_status(name, root) for name in names]
     if arguments.config:
         found = [_config_status(arguments.config, ())]
     if arguments.json:
