@@ -119,8 +119,9 @@ class Executor:
             return ("not root: nothing to give up",)
         needed = needs(self._built)
         if needed is None:
-            wide = [plan.rule.name for plan in self._built.plans if plan.capabilities is None]
-            return (f"everything is kept for {' '.join(wide)}",)
+            return (
+                self._built.warning or f"mode = {self._built.settings.mode}: nothing is limited",
+            )
         dropped = drop(Profile((needed | own) & read_sets().permitted))
         self._held = dropped.credentials.permitted
         return dropped.remarks
