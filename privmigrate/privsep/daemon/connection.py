@@ -117,8 +117,6 @@ class Connection:
             size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
-        if not size:
-            raise EOFError
         return decoder.decode(size)
 
     def receive_soon(self, decoder: Decoder) -> Message | None:
@@ -132,8 +130,6 @@ class Connection:
             size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
-        if not size:
-            raise EOFError
         return decoder.decode(size)
 
     def is_hung_up(self) -> bool:
