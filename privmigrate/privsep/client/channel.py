@@ -317,7 +317,7 @@ class Channel:
         From the kernel, which could not tell them if we were the ones who hang up.
         """
         self.running = False
-        with suppress(IndexError):
+        with suppress(IndexError):  # INV-15: those that nobody uses, and no others
             while True:
                 self._drop(self._idle.pop())
         self._close_control()

@@ -126,7 +126,7 @@ class Connection:
         is being killed, and then nobody could tell that it was never executed.
         """
         try:
-            self._read(_GLANCE, 0, _PEEK)
+            self._read(_GLANCE, 0, _PEEK)  # INV-15: not taken before there is something to execute
             size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
