@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple, Self
 
 from privmigrate.errors import SIGNAL_BASE
+from privmigrate.linux import _libc
 
 _SO_PEERPIDFD: Final = 77  # asm-generic/socket.h, Linux 6.5
 _UCRED: Final = struct.Struct("3i")
@@ -54,6 +55,11 @@ def read_start_time(pid: int) -> int:
     with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
         # the name stands in parentheses and may hold both spaces and parentheses
         return int(file.read().rpartition(b")")[2].split()[_START_TIME])
+
+
+def read_io_priority(pid: int) -> int:
+    """As ioprio_get(2) tells; 0 is this process. Raise OSError where it cannot be told."""
+    return _libc.ioprio_get(pid)
 
 
 class Process:

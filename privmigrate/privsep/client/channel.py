@@ -42,7 +42,7 @@ from privmigrate.privsep.messages import (
     new_packer,
     read_lengths,
 )
-from privmigrate.privsep.wire import receive_parts, send_parts
+from privmigrate.privsep.wire import above_standard, receive_parts, send_parts
 
 if TYPE_CHECKING:
     import asyncio
@@ -278,7 +278,7 @@ class Channel:
         except BaseException:
             ours.close()
             raise
-        return ours, key
+        return above_standard(ours), key
 
     def cancel(self, key: int, number: int) -> None:
         """Give up one call of a connection that carries several."""
