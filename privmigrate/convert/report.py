@@ -9,6 +9,7 @@ from privmigrate.convert.chain import may_stand_in_front
 from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
+from privmigrate.diagnostics import printable
 from privmigrate.rootwrap.rule import Rule
 
 HEAD: Final = ("filter", "entrypoint", "width", "context", "capabilities")
@@ -117,7 +118,7 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
-    cells = [HEAD, *(_cells(row) for row in found)]
+    cells = [HEAD, *(tuple(map(printable, _cells(row))) for row in found)]
     told: set[tuple[str, str]] = set()
     widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
     for number, line in enumerate(cells):
@@ -129,7 +130,7 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
             # once for an entrypoint, and what is said of every wide one once below
             if row and (row.entrypoint, remark) not in told and remark != GENERAL:
                 told.add((row.entrypoint, remark))
-                yield f"    {remark}"
+                yield f"    {printable(remark)}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
