@@ -118,7 +118,7 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
-    cells = [HEAD, *(tuple(map(printable, _cells(row))) for row in found)]
+    cells = [HEAD, *(_cells(row) for row in found)]
     told: set[tuple[str, str]] = set()
     widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
     for number, line in enumerate(cells):
@@ -134,11 +134,12 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    place = printable(str(row.source))
     width = row.width.upper() if row.width == Width.WIDE.value else row.width
     if row.fate not in {Fate.ENTRYPOINT, Fate.PREFIX}:
-        return (str(row.source), "-", row.fate.value, "", "")
+        return (place, "-", row.fate.value, "", "")
     return (
-        str(row.source),
+        place,
         row.entrypoint,
         width or row.fate.value,
         row.context,
