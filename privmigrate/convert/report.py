@@ -123,7 +123,7 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
-        text = "  ".join(padded).rstrip()
+        text = printable("  ".join(padded).rstrip())
         row = found[number - 1] if number else None
         yield _coloured(text, row) if colour and row else text
         for remark in row.remarks if row else ():
@@ -134,12 +134,11 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    place = printable(str(row.source))
     width = row.width.upper() if row.width == Width.WIDE.value else row.width
     if row.fate not in {Fate.ENTRYPOINT, Fate.PREFIX}:
-        return (place, "-", row.fate.value, "", "")
+        return (str(row.source), "-", row.fate.value, "", "")
     return (
-        place,
+        str(row.source),
         row.entrypoint,
         width or row.fate.value,
         row.context,
