@@ -253,6 +253,20 @@ FAULTS: Final = (
         "tests/privsep/test_native_calls.py",
     ),
     Fault(
+        "what no native knows below a checked folder is executed",
+        "privsep/natives/__init__.py",
+        "        if within is None or _is_missing(executable):\n",
+        "        if True:\n",
+        "tests/privsep/test_native_files.py",
+    ),
+    Fault(
+        "the mode of a new folder is given to a file that took its place",
+        "privsep/natives/mkdir.py",
+        "    if not stat.S_ISDIR(has):\n",
+        "    if False:\n",
+        "tests/privsep/test_native_files.py",
+    ),
+    Fault(
         "what a native cannot do below a checked folder is executed",
         "privsep/natives/__init__.py",
         "        if within is not None:\n            raise Refused(",
