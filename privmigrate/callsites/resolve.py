@@ -146,6 +146,7 @@ class Evaluator:
             hole.spec,
             hole.parameter if own else "",
             hole.reason,
+            hole.outer if own else hole if hole.parameter else hole.outer,
         )
 
     def chosen(self, node: ast.expr, value: Value) -> Hole:
