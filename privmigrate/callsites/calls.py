@@ -217,6 +217,8 @@ def _result(call: Invocation) -> Value:
     match call.callee:
         case Ref(Class() as made):
             return Instance(made, hole, arguments=call.arguments)
+        case Ref(str() as name) if name.rpartition(".")[2][:1].isupper():
+            return Instance(name, hole, arguments=call.arguments)
         case Ref(Function() as function):
             return Opaque(hole, (function, call.arguments))
         case _:

@@ -82,7 +82,7 @@ class Constants:
     def attribute(self, base: Value, name: str) -> Value | Reason | None:
         """What an attribute of a value is; a reason where it only looks like a constant."""
         match base:
-            case Instance(target):
+            case Instance(Class() as target):
                 method = self.project.method(target, name)
                 if method is not None:
                     return None if _is_property(method) else Ref(method, base)

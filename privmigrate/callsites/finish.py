@@ -115,7 +115,7 @@ def _options(raw: RawSite) -> Iterator[Option]:
             text = raw.frame.module.file.segment(node) or unparse(node)
             yield Option(name, text, _is_literal(node))
             continue
-        if name in _QUIET:
+        if name in _QUIET or (isinstance(value, Plain) and value.value is None):
             continue
         yield Option(name, *_option_source(value))
 

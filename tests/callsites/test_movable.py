@@ -3,7 +3,7 @@
 The rewriter moves and removes code by these answers: where they are in doubt, they are no.
 """
 
-# ruff: noqa: E501, ISC004 - a table has one case in a line
+# ruff: noqa: E501 - a table has one case in a line
 from collections.abc import Callable
 
 import pytest
