@@ -12,6 +12,7 @@ from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
 from privmigrate.convert.lower import lower
 from privmigrate.convert.merge import DOC, Choices, Note, State, Wanted, digest, merge
 from privmigrate.convert.name import name_constants, name_ops, name_prefixes
+from privmigrate.convert.natively import natively
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source
 from privmigrate.convert.past import Past, recall, rule_names
 from privmigrate.convert.place import (
@@ -90,6 +91,7 @@ def convert(
         prefixes, plans, unlinked = found.prefixes, found.plans, found.unlinked
         past = recall(disk.lock, found.ops, prefixes)
         ops = tuple(place_in_family(op, past.recorded.get(op.key)) for op in found.ops)
+        ops = tuple(natively(op) for op in ops)
     ops = name_ops(ops, past.recorded, past.taken)
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
     texts, notes = _write(ops, prefixes, options, disk, past)
