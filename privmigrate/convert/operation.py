@@ -242,6 +242,11 @@ class Op:
         return tuple(word for word in self.words if isinstance(word, Lit | Hole))
 
     @property
+    def remembered(self) -> tuple[Source, ...]:
+        """The rules by which a later run finds it again: what calls need is found by its key."""
+        return () if self.calls else self.sources
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What makes two operations the same: everything but executables and combinations."""
         fixed = self.environment.fixed if self.environment else None
