@@ -74,13 +74,6 @@ PREFIXES = ("", "", "if=", "of=/dev/", "bs=", "/a/", "/var/lib/x/", "-", "k=", "
 ANY = specs.Any()
 _CHOICES = (specs.Choice(("1", "2")), specs.Choice(("-l",)))
 SPECS: tuple[specs.ArgSpec, ...] = (ANY, ANY, ANY, specs.Int(), *_CHOICES)
-    ANY,
-    ANY,
-    ANY,
-    specs.Int(),
-    specs.Choice(("1", "2")),
-    specs.Choice(("-l",)),
-)
 BENIGN = ("a", "/a", "1", "/a/b", "x.y", "/b/c", "/var/lib/x/z", "u:g", "17", "", "x y", "/x", "é")
 
 
