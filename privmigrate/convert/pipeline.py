@@ -101,7 +101,7 @@ def convert(
     texts, notes = _write(ops, prefixes, options, disk, past)
     outcomes.sort(key=lambda outcome: outcome.source)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
-    stay = (*unlinked, *more)
+    stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
     return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide)
 
 
