@@ -22,6 +22,7 @@ class Why(Enum):
     """Why a call stays as it is."""
 
     UNRESOLVED = "unresolved"  # the site has reasons of its own
+    WRAPPER = "wrapper"  # it is no call by itself: its callers are
     NO_RULE = "no-rule"  # no filter allows it: it fails today
     NO_RULE_NEEDED = "no-rule-needed"  # no filter allows it, and it says privsep_exec=True
     SEVERAL_COMMANDS = "several-commands"  # its shapes are of commands that differ
