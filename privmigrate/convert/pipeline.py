@@ -141,8 +141,7 @@ def _write(
     classes = [prefix for prefix in prefixes if not prefix.namespace]
     used: dict[str, set[tuple[str, ...]]] = {}
     for op in ops:
-        if op.native is None:
-            used.setdefault(op.module, set()).add(op.candidates)
+        used.setdefault(op.module, set()).update(op.executables)
     for prefix in classes:
         used.setdefault(COMMON, set()).add(prefix.candidates)
     package = code.Package(

@@ -49,8 +49,8 @@ class Use:
 
     Attributes:
         op: the entrypoint; `op.module` and `op.name` say where it is.
-        arguments: in the order of the entrypoint's parameters; of a CHECKED form one, the whole
-            command line as a list, the command its first word.
+        arguments: in the order of the entrypoint's parameters; of a CHECKED form the first is the
+            whole command line as a list, the command its first word.
         under: an expression for what stands in front of the command, or "".
         stdin: an expression for what is fed to it, or "".
         imports: (module, name) that `under` needs.
