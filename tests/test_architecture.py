@@ -78,6 +78,7 @@ WRITE_CALLS: Final = (
 WRITERS: Final = (
     "convert/lock.py",
     "privsep/natives/*.py",
+    "linux/netns.py",  # names of namespaces
     "privsep/client/launch.py",
     "shim/index.py",
     "shim/install.py",
