@@ -25,6 +25,7 @@ NO_CALLS: Final = frozenset((Reason.WRAPPER, Reason.UNPARSED))
 """Reasons for which a place is no call by itself."""
 
 UNUSED: Final = "no call needs it: a privilege to drop"
+_FREE: Final = (Reason.FREE_WORDS,)
 _KEPT: Final = "stays as wide as it is"
 
 
@@ -48,6 +49,14 @@ def from_calls(
 ) -> FromCalls:
     """Make operations of calls, each within the rules that allow it."""
     ordered = sorted(sites, key=lambda site: (call_of(site), site.span.column))
+    called = {name for site in sites for name in site.via}
+    # a wrapper whose callers are not among the sites is where its commands are asked for
+    ordered = [
+        replace(site, reasons=tuple(r for r in site.reasons if r is not Reason.WRAPPER) or _FREE)
+        if Reason.WRAPPER in site.reasons and f"{site.module}.{site.function}" not in called
+        else site
+        for site in ordered
+    ]
     unlinked = [_unresolved(site) for site in ordered if _no_call(site) or is_incomplete(site)]
     complete = [site for site in ordered if not _no_call(site) and not is_incomplete(site)]
     links = link(rules, prefixes, complete)
