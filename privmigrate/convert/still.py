@@ -16,19 +16,31 @@ _CONTEXT: Final = re.compile(r"@(\w+)_context\.entrypoint\n")
 _COMMAND: Final = re.compile(r"@command(\(.*?\))?\n(?=def )", re.DOTALL)
 _CAPABILITY: Final = re.compile(r"capabilities\.(CAP_\w+)")
 
+_LETTER: Final = re.compile(rb"\w")
+
 Needed = Mapping[str, CapabilitySet | None]
 
 
 def find_called(texts: Sequence[bytes], files: Mapping[str, LockedFile]) -> frozenset[str]:
     """The entrypoints, as ``module.name``, that occur in a service's source as a call would."""
-    found: set[str] = set()
-    for file, locked in files.items():
-        module = file.removesuffix(".py")
-        names = {record.name for record in locked.records if record.name}
-        uses = re.compile(rb"\b" + module.encode() + rb"\.([A-Za-z_]\w*)")
-        used = {name.decode() for text in texts for name in uses.findall(text)}
-        found.update(f"{module}.{name}" for name in used & names)
-    return frozenset(found)
+    names = {
+        f"{file.removesuffix('.py')}.{record.name}"
+        for file, locked in files.items()
+        for record in locked.records
+        if record.name
+    }
+    return frozenset(name for name in names if any(_occurs(name.encode(), each) for each in texts))
+
+
+def _occurs(name: bytes, text: bytes) -> bool:
+    """Whether the dotted name is there, and not only as the part of a longer one."""
+    place = text.find(name)
+    while place >= 0:
+        end = place + len(name)
+        if not _LETTER.match(text[place - 1 : place]) and not _LETTER.match(text[end : end + 1]):
+            return True
+        place = text.find(name, end)
+    return False
 
 
 def needs_of_called(
