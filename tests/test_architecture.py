@@ -32,6 +32,7 @@ TRUSTED_LIBRARIES: Final = {
     "prctl": ("linux/*",),
     "oslo_rootwrap": ("rootwrap/oracle.py",),
     "oslo_config": ("privsep/options.py",),
+    "pyroute2": ("privsep/netlink.py",),  # where a context asks for it
 }
 
 # Modules of a library, and the only files that may import them.
@@ -40,6 +41,7 @@ LIBRARY_DOORS: Final = {
     "ctypes": ("linux/_libc.py",),
     "_ctypes": ("shim/client.py",),
     "msgpack": ("privsep/messages.py",),
+    "pyroute2": ("privsep/netlink.py",),
     "subprocess": ("linux/spawn.py",),
     "_posixsubprocess": ("linux/spawn.py",),
     "multiprocessing": (),

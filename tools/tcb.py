@@ -16,6 +16,7 @@ ENTRANCES: Final = (
     "privmigrate.privsep.daemon.main",
     "privmigrate.privsep.priv_context",
     "privmigrate.privsep.natives",
+    "privmigrate.privsep.netlink",
     "privmigrate.privsep.types",
 )
 # Reached by calls that a service makes, and never by a daemon.
