@@ -69,6 +69,7 @@ class Analysis:
         self._functions: dict[ast.AST, Function] = {}
         self._records: dict[Frame, list[RawSite]] = {}
         self._plain: dict[FunctionNode, bool] = {}
+        self._under_way: dict[FunctionNode, Flow] = {}
         self._depth = 0
 
     # functions
@@ -148,7 +149,7 @@ class Analysis:
             return None
         self._depth += 1
         self.outcomes[function.node] = None
-        outer = self.outcome(function.outer) if function.outer is not None else None
+        outer = self._around(function)
         frame = Frame(
             function.module,
             function,
@@ -158,11 +159,22 @@ class Analysis:
         state = State()
         state.names.update(self._parameters(function, frame))
         flow = self._flow(frame, state)
+        self._under_way[function.node] = flow
         flow.block(function.node.body)
+        del self._under_way[function.node]
         found = Outcome(frame, flow.state, self._records.pop(frame), flow.returns)
         self.outcomes[function.node] = found
         self._depth -= 1
         return found
+
+    def _around(self, function: Function) -> Outcome | None:
+        """The function around another one, as far as it has come."""
+        if function.outer is None:
+            return None
+        flow = self._under_way.get(function.outer.node)
+        if flow is not None:
+            return Outcome(flow.frame, flow.state)
+        return self.outcome(function.outer)
 
     def _parameters(self, function: Function, frame: Frame) -> Iterator[tuple[str, Value]]:
         arguments = function.node.args

@@ -297,7 +297,7 @@ class Flow(Loops):
 
     def _do_For(self, node: ast.For | ast.AsyncFor) -> None:  # noqa: N802
         before = self.state.effects
-        source = self.evaluator.value(node.iter)
+        source = self.analysis.opened(self.evaluator.value(node.iter))
         hole = self.evaluator.hole(node.iter, before)
         element = node.target.id if isinstance(node.target, ast.Name) else ""
         self.loop(node, hole, element, source)

@@ -7,7 +7,7 @@ another effect, moves one of two counters.
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from privmigrate.callsites.index import Function, Module
@@ -18,6 +18,7 @@ from privmigrate.callsites.values import (
     Guard,
     Maybe,
     OneOf,
+    Segment,
     Segments,
     Seq,
     Stamp,
@@ -196,29 +197,26 @@ def merge_segments(one: Segments, other: Segments, guard: Guard) -> Segments:
 
 
 def settle(segments: Segments, grown: dict[tuple[ast.AST, str], Each]) -> Segments:
-    """Replace what loops put there by what they turned out to put there."""
-    found: list[object] = []
-    for segment in segments:
-        match segment:
-            case Growing(loop, name):
-                each = grown.get((loop, name))
-                if each is not None:
-                    found.append(
-                        Each(
-                            each.source,
-                            each.element,
-                            settle(
-                                each.segments, {k: v for k, v in grown.items() if k != (loop, name)}
-                            ),
-                            each.node,
-                        )
-                    )
-            case Maybe(guard, inner):
-                found.append(Maybe(guard, settle(inner, grown)))
-            case Either(branches):
-                found.append(Either(tuple((g, settle(s, grown)) for g, s in branches)))
-            case Each(source, element, inner, node):
-                found.append(Each(source, element, settle(inner, grown), node))
-            case _:
-                found.append(segment)
-    return tuple(found)  # type: ignore[arg-type]
+    """Replace what loops put there by what they turned out to put there in a round.
+
+    How many rounds there have been is not known inside of the loop, so these have no source.
+    """
+    return tuple(each for segment in segments for each in _settled(segment, grown))
+
+
+def _settled(segment: Segment, grown: dict[tuple[ast.AST, str], Each]) -> Segments:
+    match segment:
+        case Growing(loop, name):
+            each = grown.get((loop, name))
+            if each is None:
+                return ()
+            others = {key: value for key, value in grown.items() if key != (loop, name)}
+            return (replace(each, source=None, segments=settle(each.segments, others)),)
+        case Maybe(guard, inner):
+            return (Maybe(guard, settle(inner, grown)),)
+        case Either(branches):
+            return (Either(tuple((guard, settle(row, grown)) for guard, row in branches)),)
+        case Each(segments=inner):
+            return (replace(segment, segments=settle(inner, grown)),)
+        case _:
+            return (segment,)

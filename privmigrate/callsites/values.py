@@ -43,6 +43,7 @@ class Hole:
     Attributes:
         parameter: it is this parameter of the frame's function, as it was passed.
         reason: why what looks like a constant is none.
+        outer: the parameter of an enclosing function that it is.
     """
 
     node: ast.expr
@@ -53,6 +54,7 @@ class Hole:
     spec: ArgSpec = ANY
     parameter: str = ""
     reason: Reason | None = None
+    outer: "Hole | None" = None
 
 
 Piece = Text | Hole
