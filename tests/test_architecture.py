@@ -17,7 +17,7 @@ from tools.modules import PACKAGE, Module, load_modules, matches
 LAYERS: Final = (
     ("diagnostics", "errors", "examples"),
     ("argv", "linux"),
-    ("rootwrap", "callsites"),
+    ("rootwrap", "callsites", "observe"),
     ("privsep",),
     ("shim", "convert", "audit", "learn"),
     ("cli", "testing"),
@@ -83,13 +83,14 @@ WRITERS: Final = (
     "linux/netns.py",  # names of namespaces
     "privsep/client/launch.py",
     "shim/index.py",
+    "shim/files.py",
     "shim/install.py",
     "shim/report.py",
-    "shim/observe.py",
+    "shim/learning.py",
     "shim/oneshot_main.py",  # its socket
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket
-    "learn/tracefs.py",  # the folder that is an instance
+    "observe/tracefs.py",  # the folder that is an instance
     "learn/table.py",
 )
 
