@@ -79,7 +79,8 @@ class Analysis:
         new = self.words
         for _ in range(MAX_PASSES):
             self._pass(new)
-            found = {each.node.name for each in self.wrappers()} - self.names
+            found = {each.node.name for each in self.wrappers()}
+            found = (found | self.project.aliases(found | self.names)) - self.names
             if not found:
                 break
             self.names |= found
@@ -155,6 +156,7 @@ class Analysis:
             function,
             _enclosing(outer),
             locals=local_names(function.node),
+            shared=_rebound_within(function.node),
         )
         state = State()
         state.names.update(self._parameters(function, frame))
@@ -323,6 +325,12 @@ def _bound_once(outer: Outcome, name: str) -> bool:
         if isinstance(each, ast.Name) and each.id == name and not isinstance(each.ctx, ast.Load)
     ]
     return len(stores) <= 1
+
+
+def _rebound_within(function: FunctionNode) -> frozenset[str]:
+    """The names that functions nested in one bind again."""
+    inner = (node for node in ast.walk(function) if isinstance(node, ast.Nonlocal))
+    return frozenset(name for node in inner for name in node.names)
 
 
 def _raises_again(handler: ast.ExceptHandler) -> bool:

@@ -45,9 +45,11 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
     reasons: dict[Reason, None] = {}
     templates: list[Template] = []
     cuts: list[tuple[Template, int]] = []
+    motions: list[Motion] = []
     for raw in kept:
         segments = settle(raw.segments, analysis.grown)
         motion = Motion(raw, segments)
+        motions.append(motion)
         shapes = Shapes(motion)
         if raw.netns is not None:
             shapes.netns = shapes._word(raw.netns, ())  # noqa: SLF001
@@ -78,7 +80,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         options=options,
         result=_result(first),
         handlers=tuple(_handlers(first)),
-        building=building(first) if not first.via else (),
+        building=building(first, motions[0]) if not first.via else (),
         via=first.via,
         through=first.through,
     )
@@ -113,7 +115,7 @@ def _options(raw: RawSite) -> Iterator[Option]:
             text = raw.frame.module.file.segment(node) or unparse(node)
             yield Option(name, text, _is_literal(node))
             continue
-        if name in _QUIET:
+        if name in _QUIET or (isinstance(value, Plain) and value.value is None):
             continue
         yield Option(name, *_option_source(value))
 

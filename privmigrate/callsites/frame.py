@@ -27,6 +27,7 @@ from privmigrate.callsites.values import (
 )
 
 MAX_OPTIONS: Final = 48
+NEVER: Final = -1  # the version of a name that may be another one at any moment
 
 # Calls that only read their arguments, and give the same result for the same arguments.
 PURE: Final = frozenset({
@@ -50,12 +51,14 @@ class Frame:
 
     Attributes:
         outer: values of the functions around it, for names that are assigned once there.
+        shared: names that a nested function may bind again.
     """
 
     module: Module
     function: Function | None
     outer: dict[str, Value] = field(default_factory=dict)
     clock: int = 0
+    shared: frozenset[str] = frozenset()
     locals: frozenset[str] = frozenset()
 
     def tick(self) -> int:
@@ -127,10 +130,12 @@ def reads_heap(node: ast.AST) -> bool:
 def stamp(node: ast.AST, state: State, frame: Frame, before: int) -> Stamp:
     """Note what an expression read that was just evaluated."""
     names = {
-        each.id for each in reads(node) if isinstance(each, ast.Name) and each.id in frame.locals
+        each.id
+        for each in reads(node)
+        if isinstance(each, ast.Name) and (each.id in frame.locals or each.id in state.versions)
     }
     return Stamp(
-        frozenset((name, state.versions.get(name, 0)) for name in names),
+        frozenset((n, NEVER if n in frame.shared else state.versions.get(n, 0)) for n in names),
         state.heap if reads_heap(node) else 0,
         before,
         state.effects if has_effect(node) else before,

@@ -89,7 +89,7 @@ class Loops(ABC):
         for name in growing:
             self._grow(node, name, before, after, Each(hole, element, (), node))
         left = before.copy()
-        self.unsettle(node.body, left)
+        self.unsettle([node], left)
         for name in growing:
             if name in after.names:
                 left.names[name] = after.names[name]

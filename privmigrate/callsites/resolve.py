@@ -10,6 +10,7 @@ loop is gone through once; a callee's result is looked into only where a list is
 """
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.argv.spec import Any, Choice, Int
@@ -122,6 +123,9 @@ class Evaluator:
                 return Str((renamed,), renamed)
             case Str(parts):
                 return Str(parts, self.hole(node))
+            case Seq((Splice(hole, 0, "") as only,)):
+                renamed = self._renamed(node, hole)
+                return Seq((replace(only, hole=renamed),), renamed)
             case Seq(segments):
                 return Seq(segments, self.hole(node))
             case Plain(constant):

@@ -69,7 +69,7 @@ class Shapes:
         ):
             return
         pairs = list(zip(one.segments, other.segments, strict=False))
-        places = [index for index, (a, b) in enumerate(pairs) if a != b]
+        places = [index for index, (a, b) in enumerate(pairs) if _placeless(a) != _placeless(b)]
         if len(one.segments) != len(other.segments) or len(places) != 1:
             return
         texts = [s.text if isinstance(s, Word) else None for s in pairs[places[0]]]
@@ -219,6 +219,15 @@ class Shapes:
         )
         self.cuts.append((peeled, count))
         return peeled
+
+
+def _placeless(segment: Segment) -> Segment:
+    """A word as it is anywhere."""
+    if not isinstance(segment, Word):
+        return segment
+    nowhere = Span("")
+    parts = (p if isinstance(p, Text) else replace(p, span=nowhere) for p in segment.parts)
+    return replace(segment, parts=tuple(parts), span=None)
 
 
 def _is(word: Word, text: str) -> bool:

@@ -207,7 +207,7 @@ class Ref:
 class Instance:
     """An object of a class, and what it was made with where that is known."""
 
-    target: Class
+    target: Class | str
     whole: Hole | None = None
     own: bool = False  # it is `self`
     arguments: "Arguments | None" = None
