@@ -6,6 +6,7 @@ plugin needs, and how one is run.
 
 import contextlib
 import os
+import stat
 import subprocess
 import tempfile
 import textwrap
@@ -21,16 +22,24 @@ from privmigrate.callsites import Settings, find_sites
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.text import template_text
 from privmigrate.examples import Allow, Clean, Deny, Finds, Ignored, Kept, Same, Yields
+from privmigrate.privsep import netlink
 from privmigrate.privsep.execute import Executable
-from privmigrate.privsep.natives import NATIVES
+from privmigrate.privsep.natives import NATIVES, Native, find
+from privmigrate.privsep.natives.base import LeftToTool
+from privmigrate.privsep.running import ExecResult
 from privmigrate.rootwrap.command import Allowed, Denied
 from privmigrate.rootwrap.filters import FILTERS, Filter, bind
 from privmigrate.rootwrap.parse import parse_filters
 
 Example = Allow | Deny | Finds | Clean | Same | Kept | Yields | Ignored
 
-# {pid} in the examples of KillFilter is a process that executes {exe}: this one.
-PROCESS: Final = {"{pid}": str(os.getpid()), "{exe}": os.path.realpath("/proc/self/exe")}
+# {pid} in the examples of KillFilter is a process that executes {exe}: this one; {device} in those
+# of natives is a block device.
+PROCESS: Final = {
+    "{pid}": str(os.getpid()),
+    "{exe}": os.path.realpath("/proc/self/exe"),
+    "{device}": next((str(p) for p in Path("/dev").iterdir() if p.is_block_device()), "/dev/null"),
+}
 
 
 def filled(text: str) -> str:
@@ -69,40 +78,78 @@ def check_filter_example(name: str, example: Example) -> None:
             assert answer == Denied(filled(example.why))
 
 
-def tree_of(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """What is in a folder: modes, and contents or targets of links."""
+def tree_of(folder: Path) -> dict[str, tuple[object, ...]]:
+    """What is in a folder: modes, owners, links, and contents or targets of links."""
     return {
         str(path.relative_to(folder)): (
-            path.lstat().st_mode,
-            os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes(),
+            *(status.st_mode, status.st_uid, status.st_gid, status.st_nlink),
+            os.fsencode(path.readlink()) if path.is_symlink() else b"",
+            path.read_bytes() if stat.S_ISREG(status.st_mode) else b"",
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
+        for status in [path.lstat()]
     }
+
+
+def native_of(name: str) -> type[Native]:
+    assert netlink.is_there(), "pip install privmigrate[netlink]"
+    native = find(name)
+    assert native is not None, f"{name} is in the table, and find() does not know it"
+    return native
+
+
+def shell(script: str, folder: Path) -> None:
+    subprocess.run(["/bin/sh", "-ec", script], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def by_tool(example: Same, argv: tuple[str, ...], folder: Path) -> ExecResult:
+    tool = Executable(argv[0], dirs=("/usr/bin", "/bin", "/usr/sbin", "/sbin")).resolve()
+    asked = subprocess.run(
+        argv,
+        executable=tool,
+        cwd=folder,
+        input=example.stdin,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        umask=0o022,
+        capture_output=True,
+        check=False,
+    )
+    return ExecResult(asked.returncode, asked.stdout, asked.stderr)
+
+
+def natively(example: Same, argv: tuple[str, ...], folder: Path) -> ExecResult:
+    native = native_of(argv[0]).recognise(argv)
+    assert native is not None
+    if hasattr(native, "stdin"):
+        native = replace(native, stdin=example.stdin)  # type: ignore[type-var]
+    try:
+        with contextlib.chdir(folder):
+            return native.perform()
+    except LeftToTool as left:
+        if os.geteuid() == 0:
+            raise AssertionError(f"it is left to the tool: {left}") from left
+        return by_tool(example, argv, folder)  # it may not do it, and the tool says so
 
 
 def check_native_example(name: str, example: Example) -> None:
     """Beside the real tool, in two folders that are set up alike."""
     assert isinstance(example, Same | Kept)
     assert example.argv[0] == name
-    native = NATIVES[name].recognise(example.argv)
     if isinstance(example, Kept):
-        assert native is None
+        assert native_of(name).recognise(example.argv) is None
         return
-    assert native is not None
-    tool = Executable(name, dirs=("/usr/bin", "/bin")).resolve()
+    found = []
     with tempfile.TemporaryDirectory() as scratch:
-        by_tool, natively = Path(scratch, "tool"), Path(scratch, "native")
-        for folder in (by_tool, natively):
+        for perform in (by_tool, natively):
+            folder = Path(scratch, perform.__name__)
             folder.mkdir()
-            subprocess.run(["/bin/sh", "-ec", example.setup], cwd=folder, check=True)
-        asked = subprocess.run(
-            example.argv, executable=tool, cwd=by_tool, capture_output=True, check=False
-        )
-        with contextlib.chdir(natively):
-            result = native.perform()
-        assert result == (asked.returncode, asked.stdout, asked.stderr)
-        assert tree_of(natively) == tree_of(by_tool)
+            argv = tuple(filled(word).replace("{folder}", str(folder)) for word in example.argv)
+            shell(example.setup, folder)
+            try:
+                found.append((perform(example, argv, folder), tree_of(folder)))
+            finally:
+                shell(example.undo, folder)
+    assert found[0] == found[1]
 
 
 def check_executor_example(name: str, example: Example) -> None:
@@ -138,7 +185,7 @@ KINDS: Final = {
         excused=frozenset({"ChainingFilter"}),  # it allows nothing, and says so
     ),
     "native": Kind(
-        {name: native.EXAMPLES for name, native in NATIVES.items()},
+        {name: native_of(name).EXAMPLES for name in NATIVES},
         (Same, Kept),
         check_native_example,
     ),

@@ -2,7 +2,7 @@
 
 Every function is the call of its name, acts on the calling thread alone where the kernel does so
 (prctl, capset, setns), and raises OSError as the kernel gives it. Numbers come from the kernel's
-uapi headers and are the same on every architecture that Python runs on.
+uapi headers and are the same on every architecture that Python runs on, where no table says else.
 """
 
 import ctypes
@@ -35,11 +35,20 @@ RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_NO_SYMLINKS: Final = 0x04
 RESOLVE_BENEATH: Final = 0x08
 
+# linux/mount.h
+MS_BIND: Final = 1 << 12
+MS_REC: Final = 1 << 14
+MS_UNBINDABLE: Final = 1 << 17
+MS_PRIVATE: Final = 1 << 18
+MS_SLAVE: Final = 1 << 19
+MS_SHARED: Final = 1 << 20
+MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+
 # linux/fs.h
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 
-# linux/mount.h
 _FSOPEN_CLOEXEC: Final = 1
 _FSCONFIG_CMD_CREATE: Final = 6
 _FSMOUNT_CLOEXEC: Final = 1
@@ -49,6 +58,10 @@ _SYS_OPENAT2: Final = 437
 _SYS_FSOPEN: Final = 430
 _SYS_FSCONFIG: Final = 431
 _SYS_FSMOUNT: Final = 432
+# asm/unistd.h: older than the common numbers
+_SYS_IOPRIO_GET: Final = {"x86_64": 252, "aarch64": 31, "riscv64": 31, "loongarch64": 31,
+                          "ppc64le": 274, "s390x": 283}  # fmt: skip
+_IOPRIO_WHO_PROCESS: Final = 1
 _LOW_WORD: Final = 0xFFFFFFFF
 _WORD_BITS: Final = 32
 
@@ -136,6 +149,25 @@ def setns(fd: int, kind: int) -> None:
         raise _error("setns")
 
 
+def unshare(kind: int) -> None:
+    """Give the calling thread a namespace of its own."""
+    if _libc.unshare(ctypes.c_int(kind)):
+        raise _error("unshare")
+
+
+def mount(source: str | None, target: str, flags: int) -> None:
+    """Bind, or change propagation: what needs no type and no data."""
+    text = None if source is None else os.fsencode(source)
+    if _libc.mount(text, os.fsencode(target), None, ctypes.c_ulong(flags), None):
+        raise _error("mount")
+
+
+def umount2(target: str, flags: int) -> None:
+    """Take a mount away."""
+    if _libc.umount2(os.fsencode(target), ctypes.c_int(flags)):
+        raise _error("umount2")
+
+
 def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0) -> int:
     """Open with limits on the way there (Linux 5.6); the descriptor is close-on-exec."""
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
@@ -183,6 +215,15 @@ def _checked(name: str, result: int) -> int:
     if result < 0:
         raise _error(name)
     return result
+
+
+def ioprio_get(pid: int) -> int:
+    """The I/O priority of a process: class and level in one number."""
+    number = _SYS_IOPRIO_GET.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    result = _syscall(ctypes.c_long(number), ctypes.c_int(_IOPRIO_WHO_PROCESS), ctypes.c_int(pid))
+    return _checked("ioprio_get", result)
 
 
 def exchange(first: str, second: str) -> None:

@@ -6,9 +6,9 @@ do, and a set that forgets them would promise too much.
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from privmigrate.linux import _libc
 
@@ -153,11 +153,22 @@ def parse_capability(word: str) -> int:
     return int(_BY_NAME[name])
 
 
-@dataclass(frozen=True, slots=True)
 class CapabilitySet:
     """Several capabilities, as a bit mask: hashable, ordered by inclusion, printable."""
 
-    mask: int = 0
+    __slots__ = ("mask",)
+
+    def __init__(self, mask: int = 0) -> None:
+        self.mask: Final = mask
+
+    def __repr__(self) -> str:
+        return f"CapabilitySet({self.mask:#x})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.mask == other.mask if isinstance(other, CapabilitySet) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.mask)
 
     @classmethod
     def of(cls, *numbers: int) -> Self:
@@ -245,8 +256,7 @@ def every() -> CapabilitySet:
     return CapabilitySet((1 << last_cap() + 1) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadSets:
+class ThreadSets(NamedTuple):
     """The three sets that capset(2) sets together."""
 
     effective: CapabilitySet
@@ -264,6 +274,27 @@ def write_sets(
 ) -> None:
     """Set the calling thread's sets; what leaves permitted or inheritable leaves ambient too."""
     _libc.capset(effective.mask, permitted.mask, inheritable.mask)
+
+
+@contextmanager
+def acting_with(kept: CapabilitySet) -> Iterator[None]:
+    """Inside, the calling thread acts with at most these; afterwards as before, whatever happens.
+
+    The kernel is asked both times whether it is so; raise PermissionError if it is not.
+    """
+    held = read_sets()
+    narrowed = ThreadSets(held.effective & kept, held.permitted, held.inheritable)
+    _write_all(narrowed)
+    try:
+        yield
+    finally:
+        _write_all(held)  # INV-14: whatever happened, and seen to be so
+
+
+def _write_all(sets: ThreadSets) -> None:
+    write_sets(sets.effective, sets.permitted, sets.inheritable)
+    if read_sets() != sets:
+        raise PermissionError("the kernel did not switch the effective capabilities")
 
 
 def limit(kept: CapabilitySet) -> None:
