@@ -212,8 +212,8 @@ def _summary(found: "Findings") -> Iterator[str]:
         f" {_count(len(found.wrappers), 'wrapper')}"
     )
     yield (
-        f"of the direct ones {number['resolved']} are resolved; {number['typable']} can become a"
-        f" typed call, {number['checkable']} a call whose list is checked"
+        f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
+        f" call, {number['checkable']} a call whose list is checked"
     )
     reasons = Counter(reason for site in found.sites for reason in site.reasons)
     if reasons:

@@ -15,7 +15,7 @@ import pytest
 from privmigrate.callsites import Findings, Settings, Site, find_sites
 from privmigrate.callsites.files import parse, read_files
 from privmigrate.callsites.site import Reason
-from privmigrate.callsites.text import template_text
+from privmigrate.callsites.text import WHY, template_text
 from tests.conftest import PROJECT
 
 SOURCES: Final = PROJECT / ".cache" / "sources"
@@ -266,3 +266,26 @@ def test_reasons_that_were_read_by_hand(place: str, reasons: tuple[Reason, ...])
     (site,) = (each for each in found_in(name).sites if place_of(each, name) == where)
     assert site.reasons == reasons
     assert not site.typable
+
+
+@each_project
+def test_the_page_has_these_figures(name: str) -> None:
+    found = found_in(name)
+    direct = [site for site in found.sites if site.direct]
+    through = [site for site in found.sites if site.via]
+    figures = [
+        found.files,
+        len(direct),
+        sum(site.resolved for site in direct),
+        sum(site.typable for site in direct),
+        sum(site.checkable for site in direct),
+        len(through),
+        sum(site.resolved for site in through),
+    ]
+    row = f"| {name} | {' | '.join(map(str, figures))} |"
+    assert row in (PROJECT / "docs" / "callsites.md").read_text().splitlines()
+
+
+def test_the_page_has_every_reason() -> None:
+    lines = (PROJECT / "docs" / "callsites.md").read_text().splitlines()
+    assert all(f"| `{reason.value}` | {why} |" in lines for reason, why in WHY.items())

@@ -62,7 +62,7 @@ def test_the_table(run: Run) -> None:
         service.py:11  chmod {mode} {path}  root if self.as_root
 
         2 calls as root in 1 file: 2 direct, 0 through 0 wrappers
-        of the direct ones 2 are resolved; 2 can become a typed call, 2 a call whose list is checked
+        of the direct ones: 2 resolved, 2 can become a typed call, 2 a call whose list is checked
         """
     )
 
