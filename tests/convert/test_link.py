@@ -7,7 +7,7 @@ import pytest
 from privmigrate.argv.spec import Int
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert import Conversion
-from privmigrate.convert.operation import Fate, Op, Width
+from privmigrate.convert.operation import Fate, Op, Option, Width
 from privmigrate.convert.use import Form, Why
 from tests.convert.sites import call, converted, each, site, template, value, when, word
 
@@ -248,3 +248,16 @@ def test_a_wrapper_without_callers_is_where_its_command_is_asked_for() -> None:
     conversion = converted(rule, wrapper, caller)
     assert [op.rest for op in conversion.ops] == [None]
     assert [each.why for each in conversion.unlinked] == [Why.WRAPPER]
+
+
+def test_parts_that_are_left_out_together_bring_no_exec_behind_netns() -> None:
+    """Each call is harmless, and so are two of them as one; what all three may be is not."""
+    made = [
+        call("ip", "netns", "-a", "-b", value("name"), line=1),
+        call("ip", "netns", "-b", value("name"), line=2),
+        call("ip", "netns", "-a", value("name"), line=3),
+    ]
+    conversion = converted("ip: IpFilter, ip, root", *made)
+    for op in conversion.ops:
+        shortest = [each for each in op.words if not isinstance(each, Option)]
+        assert len(shortest) > 2, op.words
