@@ -22,6 +22,7 @@ from privmigrate.convert.operation import (
     Width,
 )
 from privmigrate.convert.plan import Plan
+from privmigrate.convert.shape import Shape
 from privmigrate.convert.use import Form, Why
 
 

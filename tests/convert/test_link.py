@@ -253,8 +253,8 @@ def test_a_wrapper_without_callers_is_where_its_command_is_asked_for() -> None:
 def test_parts_that_are_left_out_together_bring_no_exec_behind_netns() -> None:
     """Each call is harmless, and so are two of them as one; what all three may be is not."""
     made = [
-        call("ip", "netns", "-a", "-b", value("name"), line=1),
-        call("ip", "netns", "-b", value("name"), line=2),
+        call("ip", "netns", "-a", "-c", value("name"), line=1),
+        call("ip", "netns", "-c", value("name"), line=2),
         call("ip", "netns", "-a", value("name"), line=3),
     ]
     conversion = converted("ip: IpFilter, ip, root", *made)
