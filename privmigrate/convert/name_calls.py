@@ -28,11 +28,16 @@ def names_of_call(op: Op) -> Iterator[str]:
             signals = [signal for param in op.params for signal in _signals(param.spec)]
             yield identifier("_".join(("send", *signals)))
         return
-    words = _telling(op)
+    every = list(dict.fromkeys(_telling(op)))
+    # of a lone option, what it is has to be said
+    words = [word for word in every if word not in vocabulary.NAMELESS_FLAGS] or every
     command = "_or_".join(each.command for each in op.by_command)
     names = dict.fromkeys(
         identifier("_".join((command, *words[:count])))
-        for count in (min(len(words), _MOST_WORDS), *range(_MOST_WORDS + 1, len(words) + 1))
+        for words, count in (
+            (words, min(len(words), _MOST_WORDS)),
+            *((every, count) for count in range(1, len(every) + 1)),
+        )
     )
     yield from (name for name in names if len(name) <= _LONGEST)
     functions = [call.function.rpartition(".")[2].strip("_") for call in op.calls]
