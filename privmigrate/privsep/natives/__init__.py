@@ -6,6 +6,7 @@ call: a native where the command line is one that it recognises, the tool otherw
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -61,6 +62,8 @@ NATIVES: Final[Mapping[str, str]] = MappingProxyType(
 
 # Where distributions put the tools; one of that name elsewhere is another program.
 _FOLDERS: Final = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin"})
+# Files of processes, and other names for what the daemon itself has open.
+_OF_PROCESS: Final = re.compile(r"/*(proc/+([0-9]|self|thread-self)|dev/+(fd|std))")
 # Languages that messages and order come in as natives have them.
 _PLAIN_LANGUAGES: Final = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 
@@ -214,6 +217,8 @@ def _recognise(executable: Executable, words: tuple[str, ...]) -> tuple[str, Nat
     native = None if kind is None else kind.recognise((tool, *words))
     if native is None:
         return None
+    if any(_OF_PROCESS.match(path) for path in native.paths):
+        return None  # "self" would be the daemon
     if any(not path.startswith("/") for path in native.paths) and os.getcwd() != "/":  # noqa: PTH109
         return None  # commands run in /, this process does not
     return path, native
