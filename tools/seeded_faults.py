@@ -35,6 +35,55 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
+        "a list of words that is none of its command lines",
+        "privsep/lines.py",
+        "        raise Refused(f\"is none of its command lines: {'; or '.join(reasons)}\")\n",
+        "        return words\n",
+        "tests/privsep/test_lines.py",
+    ),
+    Fault(
+        "a call with other variables than its filter has",
+        "convert/link.py",
+        "if _same_variables(rule, environment) and _is_called(",
+        "if _is_called(",
+        "tests/convert/test_link.py",
+    ),
+    Fault(
+        "a word of ip that executes another command",
+        "convert/admit.py",
+        "if before is not None and before not in _ENTERS:",
+        "if spec:",
+        "tests/convert/test_link.py",
+    ),
+    Fault(
+        "two calls that differ in two places as one",
+        "argv/unify.py",
+        "    return len(sides) == 1 and _Side.NEITHER not in sides\n",
+        "    return bool(sides)\n",
+        "tests/argv/test_template.py",
+    ),
+    Fault(
+        "a bare value of a call that is an option",
+        "convert/shape.py",
+        "                return replace(OPERAND, empty=not suffix)\n",
+        "                return FREE\n",
+        "tests/convert/test_calls.py",
+    ),
+    Fault(
+        "a value that leads out of the folder that its call fixes",
+        "convert/shape.py",
+        "            return BELOW if below else FREE\n",
+        "            return FREE\n",
+        "tests/convert/test_calls.py",
+    ),
+    Fault(
+        "a call that may be more than its templates say",
+        "convert/calls.py",
+        "        or bool(INCOMPLETE & set(site.reasons))\n",
+        "",
+        "tests/convert/test_link.py",
+    ),
+    Fault(
         "a path that only begins like its folder",
         "argv/word.py",
         'real.startswith(base if base.endswith("/") else f"{base}/")',

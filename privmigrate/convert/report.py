@@ -32,6 +32,7 @@ class Row:
     capabilities: tuple[str, ...] | None = ()
     under: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    calls: int = 0  # that it was made from
 
     def as_json(self) -> dict[str, object]:
         """Plain values; capabilities are null where nothing is taken away."""
@@ -47,6 +48,7 @@ class Row:
             "capabilities": None if self.capabilities is None else list(self.capabilities),
             "under": list(self.under),
             "remarks": list(self.remarks),
+            **({"calls": self.calls} if self.calls else {}),
         }
 
 
@@ -72,6 +74,7 @@ def rows(
             op.capabilities,
             op.prefixes,
             op.remarks,
+            len(op.calls),
         )
         for op in ops
         for source in op.sources
@@ -80,7 +83,8 @@ def rows(
         wraps = sum(prefix.name in op.prefixes for op in ops)
         remarks = [f"goes in front of {'one entrypoint' if wraps == 1 else f'{wraps} entrypoints'}"]
         left_out = sum(may_stand_in_front(prefix, op) for op in ops) - wraps
-        if left_out:
+        # what is made of calls has in front of it what its calls have
+        if left_out and not any(op.calls for op in ops):
             remarks.append(
                 f"is not offered to {left_out} on files or storage, which see no network"
             )
@@ -118,9 +122,10 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
-    cells = [HEAD, *(_cells(row) for row in found)]
+    head = (*HEAD, "calls") if any(row.calls for row in found) else HEAD
+    cells = [head, *(_cells(row)[: len(head)] for row in found)]
     told: set[tuple[str, str]] = set()
-    widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(head) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
         text = printable("  ".join(padded).rstrip())
@@ -136,13 +141,14 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     width = row.width.upper() if row.width == Width.WIDE.value else row.width
     if row.fate not in {Fate.ENTRYPOINT, Fate.PREFIX}:
-        return (str(row.source), "-", row.fate.value, "", "")
+        return (str(row.source), "-", row.fate.value, "", "", "")
     return (
         str(row.source),
         row.entrypoint,
         width or row.fate.value,
         row.context,
         _capabilities(row.capabilities),
+        str(row.calls or ""),
     )
 
 
