@@ -24,6 +24,7 @@ from privmigrate.convert.place import (
 from privmigrate.convert.render import ModuleText, assemble, take_apart
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
 from privmigrate.convert.unify import unify, unify_prefixes
+from privmigrate.convert.use import Unlinked, Use
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.rootwrap.rule import Rule, Status
 
@@ -54,6 +55,8 @@ class Conversion:
     outcomes: tuple[Outcome, ...]
     notes: tuple[Note, ...]
     texts: Mapping[str, str]
+    uses: tuple[Use, ...] = ()
+    unlinked: tuple[Unlinked, ...] = ()
 
 
 def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
