@@ -1,0 +1,308 @@
+"""One call site and its entrypoint → the expression that takes the call's place, or why not.
+
+Nothing is guessed: where evaluation order, a name or an option could change the meaning, the call
+stays.
+"""
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from privmigrate.callsites.site import Convention, Reason, Root, Site
+from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
+from privmigrate.convert.effects import keeps_order, only_builds, pieces
+from privmigrate.convert.spelling import Call, spell
+from privmigrate.convert.use import Form, Use
+from privmigrate.diagnostics import Span
+
+
+class Because(Enum):
+    """Why a call stays as it is, besides what the site and the conversion say."""
+
+    SITE = "site"  # one of the site's reasons
+    UNLINKED = "unlinked"  # one of the conversion's
+    MOVED = "moved"  # not where it was found
+    OPTIONS = "options"
+    ORDER = "order"
+    NAME = "name"
+    SCOPE = "scope"
+    NESTED = "nested"
+    RUNTIME = "runtime"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    WRAPPER = "wrapper"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A call that stays, and what a person should know about it."""
+
+    span: Span
+    because: Because
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A call that goes.
+
+    Attributes:
+        call: the node that is replaced.
+        before, after: as it is written, and what is written in its place, on one line.
+        expression: the tree of `after`.
+        form: the layout-free parts of `after`.
+        imports: (module, name) of what it needs besides the entrypoint's module.
+    """
+
+    use: Use
+    call: ast.Call
+    before: str
+    expression: ast.expr
+    form: Call
+    imports: tuple[tuple[str, str], ...]
+
+    @property
+    def after(self) -> str:
+        """What is written in its place, on one line."""
+        return spell(self.form)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The generated package.
+
+    Attributes:
+        policies: its runtime's entrypoints have `policy`, `neutron` and `local`.
+        entrypoints: what it has, as ``module.name``.
+    """
+
+    package: str
+    policies: bool = True
+    entrypoints: frozenset[str] = frozenset()
+
+
+# Reasons for which a call is never replaced, and what is said then.
+_NEVER: Final = {
+    Reason.REMOTE: "may go to another host",
+    Reason.REASSIGNED: "takes a word from a 'constant' that is assigned elsewhere as well",
+    Reason.INJECTED: "runs what was passed in as its executor, and not every one is known",
+    Reason.OPTIONS: "has keyword arguments that no entrypoint has",
+    Reason.SHELL: "runs a shell's program",
+    Reason.WRAPPER: "forwards what its callers give it",
+    Reason.UNPARSED: "stands in a file that is no Python 3",
+}
+_ABOUT_ROOT: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
+_INPUT: Final = "process_input"
+# Options of an executor -> (what it means where it is not given).
+_OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
+    Convention.OSLO: {
+        "check_exit_code": (True, 0, [0], (0,), None),
+        "attempts": (1,),
+        "delay_on_retry": (True,),
+        "log_errors": (None, 0),
+        "loglevel": (10,),
+    },
+    Convention.LIST: {
+        "check_exit_code": (True,),
+        "extra_ok_codes": (None, [], ()),
+        "log_fail_as_error": (True,),
+        "return_stderr": (False,),
+    },
+}
+_BUILTINS: Final = frozenset(dir(builtins))
+_OTHER_EXECUTORS: Final = frozenset({"trycmd", "ssh_execute", "execute_rootwrap_daemon"})
+
+
+class _Stays(Exception):  # noqa: N818 - an outcome, caught in `replace`
+    def __init__(self, because: Because, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.because, self.text, self.code = because, text, code or because.value
+
+
+def replace(use: Use, document: Document, callee: str, target: Target) -> Replacement | Left:
+    """Replace the call of a use; `callee` is how this file names the entrypoint's module."""
+    try:
+        return _replace(use, document, callee, target)
+    except _Stays as stays:
+        return Left(use.site.span, stays.because, stays.code, stays.text)
+
+
+def _replace(use: Use, document: Document, callee: str, target: Target) -> Replacement:
+    site = use.site
+    _check_reasons(site)
+    if f"{use.op.module}.{use.op.name}" not in target.entrypoints:
+        raise _Stays(
+            Because.MISSING,
+            f"{target.package}.{use.op.module} has no {use.op.name} (run privmigrate convert "
+            "with --callsites first)",
+        )
+    call = document.find_call(site)
+    if call is None:
+        raise _Stays(Because.MOVED, f"no call of {site.executor} begins here")
+    options = _options(call, use)
+    judged = _judged(use, options, target)
+    positional, keywords = _arguments(use)
+    form = Call(f"{callee}.{use.op.name}", judged, (*positional, *keywords))
+    if not _in_order(call, form, document):
+        if positional and keywords and use.form is Form.TYPED:
+            # by name, arguments can stand in any order
+            form = Call(form.callee, judged, tuple(_by_name(use)))
+        if not _in_order(call, form, document):
+            raise _Stays(
+                Because.ORDER, "its arguments have effects, and would be evaluated in another order"
+            )
+    _check_scope(use, call, form, document)
+    expression = parse_expression(spell(form))
+    return Replacement(use, call, document.source(call), expression, form, use.imports)
+
+
+def _check_reasons(site: Site) -> None:
+    for reason in site.reasons:
+        if reason in _NEVER:
+            raise _Stays(Because.SITE, _NEVER[reason], reason.value)
+    if site.via:
+        raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}")
+    name = site.executor.rpartition(".")[2]
+    if name in _OTHER_EXECUTORS:
+        raise _Stays(Because.OPTIONS, f"{name} gives back something else than execute does")
+
+
+def _options(call: ast.Call, use: Use) -> dict[str, ast.expr]:
+    """The options of a call that say how its result is judged."""
+    site = use.site
+    known = _OPTIONS[site.convention]
+    found: dict[str, ast.expr] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise _Stays(Because.OPTIONS, "has options that are not written at the call")
+        if keyword.arg in known:
+            found[keyword.arg] = keyword.value
+        elif keyword.arg == _INPUT:
+            if not use.stdin and not _is_none(keyword.value):
+                raise _Stays(Because.OPTIONS, "feeds the command something, and its entrypoint not")
+        elif keyword.arg == "addl_env":
+            if not any(each.environment for each in site.templates):
+                raise _Stays(Because.OPTIONS, "has an environment that is not known")
+        elif keyword.arg not in _ABOUT_ROOT:
+            raise _Stays(Because.OPTIONS, f"{keyword.arg} is nothing that an entrypoint has")
+    if site.convention is Convention.LIST and len(call.args) > 1:
+        raise _Stays(Because.OPTIONS, "has options that are given by position")
+    return found
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _judged(use: Use, options: dict[str, ast.expr], target: Target) -> tuple[str, tuple[str, ...]]:
+    """The method that judges the result, and its arguments; "" where the default does."""
+    convention = use.site.convention
+    known = _OPTIONS[convention]
+    given = [
+        f"{name}={ast.unparse(value)}"
+        for name, value in options.items()
+        if not _is_default(value, known[name])
+    ]
+    if use.condition or use.site.root is Root.CONDITIONAL:
+        given.append(f"run_as_root={_one_line(use.condition or use.site.condition)}")
+    if convention is Convention.OSLO and not given:
+        return "", ()
+    if not target.policies:
+        raise _Stays(Because.RUNTIME, "oslo.privsep's entrypoints cannot judge a result otherwise")
+    return ("policy" if convention is Convention.OSLO else "neutron"), tuple(given)
+
+
+def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node) in {"logging.DEBUG", "processutils.LogErrors.DEFAULT"}
+    return any(type(value) is type(each) and value == each for each in defaults)
+
+
+def _arguments(use: Use) -> tuple[list[str], list[str]]:
+    positional = [_one_line(each.source) for each in use.arguments if not each.keyword]
+    keywords = [f"{each.name}={_one_line(each.source)}" for each in use.arguments if each.keyword]
+    return positional, keywords + _others(use)
+
+
+def _by_name(use: Use) -> Iterator[str]:
+    """All arguments by name, in the order in which the command line has them."""
+    order = [word.number for word in use.op.words if hasattr(word, "number")]
+    names = [use.op.params[number].name for number in order]
+    given = {each.name: each for each in use.arguments}
+    for name in dict.fromkeys([*names, *given]):
+        if name in given:
+            yield f"{name}={_one_line(given[name].source)}"
+    yield from _others(use)
+
+
+def _others(use: Use) -> list[str]:
+    others = [f"stdin={_one_line(use.stdin)}"] if use.stdin else []
+    return others + ([f"under={_one_line(use.under)}"] if use.under else [])
+
+
+def _one_line(source: str) -> str:
+    """An expression on one line, as it is written where it is on one."""
+    if "\n" not in source and "\r" not in source:
+        return source.strip()
+    return ast.unparse(parse_expression(source))
+
+
+def _in_order(call: ast.Call, form: Call, document: Document) -> bool:
+    before = [each for each in pieces(_without_root_helper(call)) if not _builds(each, document)]
+    tree = parse_expression(spell(form))
+    after: list[ast.expr] = []
+    while isinstance(tree, ast.Call):
+        after[:0] = pieces(tree)
+        tree = tree.func.value if isinstance(tree.func, ast.Attribute) else tree.func
+    return keeps_order(before, after)
+
+
+def _without_root_helper(call: ast.Call) -> ast.Call:
+    keywords = [each for each in call.keywords if each.arg != "root_helper"]
+    return ast.Call(call.func, call.args, keywords)
+
+
+def _builds(node: ast.expr, document: Document) -> bool:
+    """Whether this calls a function of the same file that does nothing but build words."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    functions = [
+        each
+        for each in ast.walk(document.tree)
+        if isinstance(each, ast.FunctionDef) and each.name == name
+    ]
+    return len(functions) == 1 and only_builds(functions[0])
+
+
+def _check_scope(use: Use, call: ast.Call, form: Call, document: Document) -> None:
+    if any(isinstance(each, ast.Await) for each in list(document.around(call))[:1]):
+        raise _Stays(Because.SCOPE, "is awaited")
+    inner = list(document.inner_scopes(call))
+    within = {name for each in inner for name in bound_names(each)}
+    needed = {name for _, name in use.imports} | {form.callee.partition(".")[0]}
+    moved = set(loaded_names(parse_expression(spell(form)))) - set(loaded_names(call)) - needed
+    if moved & within:
+        raise _Stays(Because.SCOPE, f"{min(moved & within)} is another name in this expression")
+    if unknown := moved - document.visible_names(call) - _BUILTINS:
+        raise _Stays(Because.SCOPE, f"{min(unknown)} is no name that is known here")
+    if moved and any(isinstance(each, ast.Lambda) for each in inner):
+        raise _Stays(Because.SCOPE, "is called later than its command line is built")
+    scope = document.scope(call)
+    if moved and not all(_within(scope, span) for span in use.site.building):
+        raise _Stays(Because.SCOPE, "its command line is built outside of its function")
+    executor = ast.dump(call.func)
+    others = (each for each in ast.walk(call) if isinstance(each, ast.Call) and each is not call)
+    if any(ast.dump(each.func) == executor for each in others):
+        raise _Stays(Because.NESTED, "holds another call of its executor")
+
+
+def _within(scope: ast.AST, span: Span) -> bool:
+    first, last = getattr(scope, "lineno", 0), getattr(scope, "end_lineno", 1 << 30)
+    return bool(first <= span.line <= last)
