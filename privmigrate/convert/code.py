@@ -6,11 +6,11 @@ module. How modules are put together is `render`'s business.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Final
 
-from privmigrate.convert.annotate import TYPES, Imports, annotation, prefixed, typed
-from privmigrate.convert.layout import Expression, Group, Text, Union, docstring, lay_out
+from privmigrate.convert.annotate import RUNTIME, TYPES, Imports, annotation, prefixed, typed
+from privmigrate.convert.body import call, row, usage
+from privmigrate.convert.layout import Expression, Group, Union, docstring, lay_out
 from privmigrate.convert.operation import (
     Cat,
     Hole,
@@ -29,7 +29,6 @@ from privmigrate.convert.text import quote, quote_formatted
 
 MARK: Final = "# privmigrate:"
 EXEC_DIRS: Final = "EXEC_DIRS"
-RUNTIME: Final = "privmigrate.privsep"
 
 _WIDTH: Final = 79
 _TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked for, not used
@@ -67,7 +66,7 @@ def function(op: Op, package: Package) -> Unit:
     )
     lines.extend(lay_out(signature))
     lines.extend(docstring(_sentences(op)))
-    lines.extend(lay_out(_call(op, package, imports), 4, before="return "))
+    lines.extend(lay_out(call(op, _executable_of(op, package), imports), 4, before="return "))
     text = "\n".join(_without_lint(lines))
     return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources))
 
@@ -93,8 +92,8 @@ def prefix_class(prefix: Prefix, package: Package) -> Unit:
     """Print the class of a chain: a tuple, so that it travels to the daemon as it is."""
     imports = Imports()
     lines = [f"class {prefix.name}({imports.use('typing', 'NamedTuple')}):"]
-    usage = _usage(prefix.command, prefix.words, prefix.params)
-    lines.extend(docstring([f"The prefix {usage}."]))
+    shown = usage(prefix.command, prefix.words, prefix.params)
+    lines.extend(docstring([f"The prefix {shown}."]))
     lines.append("")
     for param in prefix.params:
         lines.extend(lay_out(typed(param, imports), 4))
@@ -112,14 +111,14 @@ def prefix_class(prefix: Prefix, package: Package) -> Unit:
     if prefix.optional:
         field = f"self.{prefix.params[-1].name}"
         lines.append(f"        if {field} is None:")
-        lines.extend(lay_out(_tuple(words[:-1]), 12, before="return "))
-    lines.extend(lay_out(_tuple(words), 8, before="return "))
+        lines.extend(lay_out(row(words[:-1]), 12, before="return "))
+    lines.extend(lay_out(row(words), 8, before="return "))
     if prefix.capabilities:
         imports.use(RUNTIME, "capabilities")
         lines.extend(["", "    def needs(self) -> tuple[int, ...]:"])
         lines.append('        """Return the capabilities that the prefix needs itself."""')
         needed = [f"capabilities.{each}" for each in prefix.capabilities]
-        lines.extend(lay_out(_tuple(needed), 8, before="return "))
+        lines.extend(lay_out(row(needed), 8, before="return "))
     text = "\n".join(_without_lint(lines))
     return Unit(prefix.key, text, frozenset(imports.pairs), provenance(prefix.key, prefix.sources))
 
@@ -138,7 +137,7 @@ def executable(module: str, candidates: tuple[str, ...], package: Package) -> Un
 
 def directories(package: Package) -> Unit:
     """Print the folders in which bare names are looked up."""
-    group = _tuple([quote(folder) for folder in package.exec_dirs])
+    group = row([quote(folder) for folder in package.exec_dirs])
     lines = lay_out(group, before=f"{EXEC_DIRS} = ")
     return Unit(f"={EXEC_DIRS}", "\n".join(_without_lint(lines)), frozenset())
 
@@ -210,44 +209,8 @@ def _prefix_types(names: Sequence[str], package: Package, imports: Imports) -> S
     return names
 
 
-def _call(op: Op, package: Package, imports: Imports) -> Expression:
-    match op.native:
-        case Kill(programs):
-            names = (param.name for param in op.params)
-            native = imports.use(RUNTIME, "natives")
-            return Group(f"{native}.kill(", (*names, *map(_quoted, programs)), ")")
-        case Cat(path):
-            return Group(f"{imports.use(RUNTIME, 'natives')}.cat(", (_quoted(path),), ")")
-        case None:
-            pass
-    items: list[Expression] = [package.constants[op.module, op.candidates]]
-    items.extend(_word(word, op.params) for word in op.words)
-    if op.rest:
-        items.extend(f"argument_{number}" for number in range(1, op.rest.minimum + 1))
-        items.append("*args")
-    if op.environment:
-        items.append(_environment(op, imports))
-    if op.stdin:
-        items.append("stdin=stdin")
-    if op.run_as != "root":
-        items.append(f"user={quote(op.run_as)}")
-    if op.prefixes:
-        items.append("under=under")
-    return Group(f"{imports.use(RUNTIME, 'run')}(", tuple(items), ")")
-
-
-def _quoted(text: str) -> Expression:
-    return quote(text)
-
-
-def _word(word: Word, params: Sequence[Param]) -> Expression:
-    match word:
-        case Lit(text):
-            return Text(text)
-        case Hole(number, "", ""):
-            return params[number].name
-        case Hole(number, prefix, suffix):
-            return quote_formatted(prefix, params[number].name, suffix)
+def _executable_of(op: Op, package: Package) -> str:
+    return "" if op.native else package.constants[op.module, op.candidates]
 
 
 def _self_word(word: Word, prefix: Prefix) -> str:
@@ -260,32 +223,6 @@ def _self_word(word: Word, prefix: Prefix) -> str:
             return quote_formatted(before, field, after) if before or after else f"str({field})"
 
 
-def _environment(op: Op, imports: Imports) -> Expression:
-    environment = op.environment
-    if environment is None:
-        raise AssertionError("only an EnvFilter has an environment")
-    fixed = tuple(f"{quote(name)}: {quote(value)}" for name, value in environment.fixed)
-    items: list[Expression] = [Group("{", fixed, "}") if fixed else "{}"]
-    if len(environment.combinations) > 1:
-        items.extend(_tuple([quote(name) for name in names]) for names in environment.combinations)
-    variables = [param for param in op.params if param.kind is Kind.VARIABLE]
-    plain = [param for param in variables if _is_keyword(param.text)]
-    others = [param for param in variables if not _is_keyword(param.text)]
-    items.extend(f"{param.text}={param.name}" for param in plain)
-    if others:
-        pairs = tuple(f"{quote(param.text)}: {param.name}" for param in others)
-        items.append(Group("**{", pairs, "}"))
-    return Group(f"env={imports.use(RUNTIME, 'environment')}(", tuple(items), ")")
-
-
-def _is_keyword(text: str) -> bool:
-    return text.isidentifier() and text.isascii() and not iskeyword(text)
-
-
-def _tuple(items: Sequence[str]) -> Expression:
-    return Group("(", tuple(items), ")", lonely=True) if items else "()"
-
-
 def _sentences(op: Op) -> Iterable[str]:
     match op.native:
         case Kill(programs):
@@ -295,27 +232,14 @@ def _sentences(op: Op) -> Iterable[str]:
             yield f"Read ``{path}``."
         case None:
             user = "" if op.run_as == "root" else f" as {op.run_as}"
-            usage = _usage(op.command, op.words, op.params, rest=op.rest is not None)
-            yield f"Run {usage}{user}."
+            shown = usage(op.command, op.words, op.params, rest=op.rest is not None)
+            yield f"Run {shown}{user}."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     elif op.width is Width.WIDE:
         yield "Wide: a shell runs this text, so that it can do anything."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
-
-
-def _usage(
-    command: str, words: Sequence[Word], params: Sequence[Param], *, rest: bool = False
-) -> str:
-    parts = [command]
-    for word in words:
-        match word:
-            case Lit(text):
-                parts.append(text or "''")
-            case Hole(number, prefix, suffix):
-                parts.append(prefix + params[number].name.upper().strip("_") + suffix)
-    return f"``{' '.join([*parts, '...'] if rest else parts)}``"
 
 
 def _without_lint(lines: Iterable[str]) -> Iterable[str]:

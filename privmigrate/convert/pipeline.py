@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from privmigrate.convert import code
+from privmigrate.convert import annotate, code
 from privmigrate.convert.chain import attach
 from privmigrate.convert.layout import docstring
 from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
@@ -121,7 +121,7 @@ def _write(
         used.setdefault(COMMON, set()).add(prefix.candidates)
     package = code.Package(
         options.package,
-        "oslo_privsep" if options.runtime == "oslo" else code.RUNTIME,
+        "oslo_privsep" if options.runtime == "oslo" else annotate.RUNTIME,
         options.exec_dirs,
         name_constants(used),
         {prefix.name: prefix for prefix in prefixes},

@@ -1,0 +1,168 @@
+"""Prints what the body of an entrypoint does, and how its docstring shows the command line."""
+
+from collections.abc import Iterable, Sequence
+from keyword import iskeyword
+from typing import Final
+
+from privmigrate.argv import template
+from privmigrate.convert.annotate import RUNTIME, Imports
+from privmigrate.convert.layout import Clauses, Expression, Group, Text
+from privmigrate.convert.operation import (
+    Cat,
+    Each,
+    Hole,
+    Kill,
+    Kind,
+    Lit,
+    Op,
+    Option,
+    Param,
+    Segment,
+    Word,
+)
+from privmigrate.convert.text import quote, quote_formatted
+
+WORDS: Final = "words"
+"""The parameter of an entrypoint that takes a whole command line."""
+
+
+def call(op: Op, constant: str, imports: Imports) -> Expression:
+    """Print the expression that an entrypoint returns; `constant` is its executable."""
+    match op.native:
+        case Kill(programs):
+            names = (param.name for param in op.params)
+            native = imports.use(RUNTIME, "natives")
+            return Group(f"{native}.kill(", (*names, *map(quote, programs)), ")")
+        case Cat(path):
+            return Group(f"{imports.use(RUNTIME, 'natives')}.cat(", (quote(path),), ")")
+        case None:
+            pass
+    items: list[Expression] = [constant]
+    items.extend(_segment(word, op.params) for word in op.words)
+    if op.templates:
+        items.append(f"*{WORDS}[1:]")
+    if op.rest:
+        items.extend(f"argument_{number}" for number in range(1, op.rest.minimum + 1))
+        items.append("*args")
+    if op.environment:
+        items.append(_environment(op, imports))
+    if op.stdin:
+        items.append("stdin=stdin")
+    if op.run_as != "root":
+        items.append(f"user={quote(op.run_as)}")
+    if op.prefixes:
+        items.append("under=under")
+    return Group(f"{imports.use(RUNTIME, 'run')}(", tuple(items), ")")
+
+
+def _segment(segment: Segment, params: Sequence[Param]) -> Expression:
+    match segment:
+        case Option(number, words):
+            param = params[number]
+            test = param.name if param.kind is Kind.FLAG else f"{param.name} is not None"
+            there = Group("(", tuple(_word(word, params) for word in words), ")", lonely=True)
+            return Clauses("*(", (there, f"if {test}", "else ()"), ")")
+        case Each(number, words):
+            return _each(params[number].name, words)
+        case Lit() | Hole():
+            return _word(segment, params)
+
+
+def _word(word: Word, params: Sequence[Param]) -> Expression:
+    match word:
+        case Lit(text):
+            return Text(text)
+        case Hole(number, "", ""):
+            return params[number].name
+        case Hole(number, prefix, suffix):
+            return quote_formatted(prefix, params[number].name, suffix)
+
+
+def _each(name: str, words: Sequence[Lit | Hole]) -> Expression:
+    """Splice the words in once for every item."""
+    match words:
+        case (Hole(_, "", ""),):
+            return f"*{name}"
+        case _:
+            pass
+    item = "item" if name != "item" else "each"
+    printed: list[Expression] = []
+    for word in words:
+        match word:
+            case Lit(text):
+                printed.append(Text(text))
+            case Hole(_, "", ""):
+                printed.append(item)
+            case Hole(_, prefix, suffix):
+                printed.append(quote_formatted(prefix, item, suffix))
+    if len(printed) == 1:
+        return Clauses("*(", (printed[0], f"for {item} in {name}"), ")")
+    row = Group("for word in (", tuple(printed), ")")
+    return Clauses("*(", ("word", f"for {item} in {name}", row), ")")
+
+
+def _environment(op: Op, imports: Imports) -> Expression:
+    environment = op.environment
+    if environment is None:
+        raise AssertionError("only an EnvFilter has an environment")
+    fixed = tuple(f"{quote(name)}: {quote(value)}" for name, value in environment.fixed)
+    items: list[Expression] = [Group("{", fixed, "}") if fixed else "{}"]
+    if len(environment.combinations) > 1:
+        items.extend(row([quote(name) for name in names]) for names in environment.combinations)
+    variables = [param for param in op.params if param.kind is Kind.VARIABLE]
+    plain = [param for param in variables if _is_keyword(param.text)]
+    others = [param for param in variables if not _is_keyword(param.text)]
+    items.extend(f"{param.text}={param.name}" for param in plain)
+    if others:
+        pairs = tuple(f"{quote(param.text)}: {param.name}" for param in others)
+        items.append(Group("**{", pairs, "}"))
+    return Group(f"env={imports.use(RUNTIME, 'environment')}(", tuple(items), ")")
+
+
+def _is_keyword(text: str) -> bool:
+    return text.isidentifier() and text.isascii() and not iskeyword(text)
+
+
+def row(items: Sequence[str]) -> Expression:
+    """A tuple of these."""
+    return Group("(", tuple(items), ")", lonely=True) if items else "()"
+
+
+def usage(
+    command: str, words: Sequence[Segment], params: Sequence[Param], *, rest: bool = False
+) -> str:
+    """The command line as docstrings show it: ``lvs --name NAME [-v] ...``."""
+    parts = [command, *_shown(words, params)]
+    return f"``{' '.join([*parts, '...'] if rest else parts)}``"
+
+
+def _shown(words: Sequence[Segment], params: Sequence[Param]) -> Iterable[str]:
+    for word in words:
+        match word:
+            case Lit(text):
+                yield text or "''"
+            case Hole(number, prefix, suffix):
+                yield prefix + params[number].name.upper().strip("_") + suffix
+            case Option(_, inner):
+                yield f"[{' '.join(_shown(inner, params))}]"
+            case Each(_, inner):
+                yield f"[{' '.join(_shown(inner, params))}]..."
+
+
+def usage_of(line: template.Template) -> str:
+    """A command line that is taken as a list, as docstrings show it."""
+    return f"``{' '.join(_shown_segments(line.segments))}``"
+
+
+def _shown_segments(segments: Sequence[template.Segment]) -> Iterable[str]:
+    for segment in segments:
+        match segment:
+            case template.Lit(text):
+                yield text or "''"
+            case template.Hole(name, spec):
+                del spec
+                yield name.upper().strip("_")
+            case template.Opt(_, inner):
+                yield f"[{' '.join(_shown_segments(inner))}]"
+            case template.Rep(_, inner):
+                yield f"[{' '.join(_shown_segments(inner))}]..."
