@@ -139,8 +139,8 @@ def rewrite_file(
         },
         frozenset(document.start(each) for each in (*statements, *functions)),
         _comments(document, done, statements),
-        tuple(imports[text] for text in sorted(imports)),
-        frozenset(dropped),
+        imports=tuple(imports[text] for text in sorted(imports)),
+        dropped=frozenset(dropped),
     )
     removed = [
         (each.lineno, document.lines[each.lineno - 1].strip()) for each in (*statements, *functions)

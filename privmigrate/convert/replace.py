@@ -171,11 +171,11 @@ def _check_reasons(site: Site) -> None:
         raise _Stays(Because.OPTIONS, f"{name} gives back something else than execute does")
 
 
-def _options(call: ast.Call, use: Use) -> dict[str, ast.expr]:
+def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:
     """The options of a call that say how its result is judged."""
     site = use.site
     known = _OPTIONS[site.convention]
-    found: dict[str, ast.expr] = {}
+    found: dict[str | None, ast.expr] = {}
     for keyword in call.keywords:
         if keyword.arg is None:
             raise _Stays(Because.OPTIONS, "has options that are not written at the call")
@@ -198,15 +198,12 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _judged(use: Use, options: dict[str, ast.expr], target: Target) -> tuple[str, tuple[str, ...]]:
+def _judged(
+    use: Use, options: Mapping[str | None, ast.expr], target: Target
+) -> tuple[str, tuple[str, ...]]:
     """The method that judges the result, and its arguments; "" where the default does."""
     convention = use.site.convention
-    known = _OPTIONS[convention]
-    given = [
-        f"{name}={ast.unparse(value)}"
-        for name, value in options.items()
-        if not _is_default(value, known[name])
-    ]
+    given = list(options_of(convention, options))
     if use.condition or use.site.root is Root.CONDITIONAL:
         given.append(f"run_as_root={_one_line(use.condition or use.site.condition)}")
     if convention is Convention.OSLO and not given:
@@ -214,6 +211,16 @@ def _judged(use: Use, options: dict[str, ast.expr], target: Target) -> tuple[str
     if not target.policies:
         raise _Stays(Because.RUNTIME, "oslo.privsep's entrypoints cannot judge a result otherwise")
     return ("policy" if convention is Convention.OSLO else "neutron"), tuple(given)
+
+
+def options_of(convention: Convention, options: Mapping[str | None, ast.expr]) -> dict[str, None]:
+    """Those options that do not say what is meant without them, as they are written."""
+    known = _OPTIONS[convention]
+    return {
+        f"{name}={ast.unparse(value)}": None
+        for name, value in options.items()
+        if not _is_default(value, known.get(name or "", ()))
+    }
 
 
 def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:

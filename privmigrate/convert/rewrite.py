@@ -28,6 +28,7 @@ class Changes:
         expressions: new text of expressions, by where they begin and end.
         removed: where statements begin that go.
         comments: what statements get above them, by where they begin.
+        added: statements that come behind others, by where these begin.
         imports: statements to add.
         dropped: names of which the top-level imports go.
     """
@@ -35,6 +36,7 @@ class Changes:
     expressions: Mapping[tuple[Place, Place], str]
     removed: frozenset[Place] = frozenset()
     comments: Mapping[Place, Sequence[str]] = field(default_factory=dict)
+    added: Mapping[Place, Sequence[str]] = field(default_factory=dict)
     imports: Sequence[NewImport] = ()
     dropped: frozenset[str] = frozenset()
 
@@ -66,13 +68,23 @@ class _Editor(cst.CSTTransformer):
     def leave_Call(  # noqa: N802 - libcst's name
         self, original_node: cst.Call, updated_node: cst.Call
     ) -> cst.BaseExpression:
-        place = self._place(original_node)
+        return self._replaced(original_node, updated_node)
+
+    def leave_Attribute(  # noqa: N802 - libcst's name
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        return self._replaced(original_node, updated_node)
+
+    def _replaced(
+        self, original: cst.BaseExpression, updated: cst.BaseExpression
+    ) -> cst.BaseExpression:
+        place = self._place(original)
         text = self._changes.expressions.get(place)
         if text is None:
-            return updated_node
+            return updated
         self.replaced.add(place)
         new = cst.parse_expression(text, self._module.config_for_parsing)
-        return new.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
+        return new.with_changes(lpar=updated.lpar, rpar=updated.rpar)
 
     def leave_IndentedBlock(  # noqa: N802 - libcst's name
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
@@ -117,6 +129,7 @@ class _Editor(cst.CSTTransformer):
             lines = [*lines, *map(_comment, notes)]
             changed = statement.with_changes(leading_lines=lines)
             body.extend(self._with_imports(old, changed) if top else (changed,))
+            body.extend(map(_parsed, self._changes.added.get(self._place(old)[0], ())))
             carried, went = [], False
         if top and not before:
             body.extend(_parsed(each.text) for each in self._changes.imports)
