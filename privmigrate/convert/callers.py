@@ -39,18 +39,20 @@ class FileChange:
     """One file.
 
     Attributes:
-        before, after: its bytes.
+        document: as it was.
+        after: its new bytes.
         replacements: the calls that went.
         removed: (line, what) of statements and functions that went with them.
         kept: imports that would have gone.
+        statements: those of what was removed that built command lines.
     """
 
-    name: str
-    before: bytes
+    document: Document
     after: bytes
     replacements: tuple[Replacement, ...]
     removed: tuple[tuple[int, str], ...] = ()
     kept: tuple[Kept, ...] = ()
+    statements: tuple[ast.stmt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,7 @@ def rewrite_file(
     after = rewrite.apply(document, changes)
     done.sort(key=lambda each: each.use.site.span)
     return (
-        FileChange(
-            document.name, document.data, after, tuple(done), tuple(sorted(removed)), tuple(kept)
-        ),
+        FileChange(document, after, tuple(done), tuple(sorted(removed)), tuple(kept), statements),
         left,
     )
 

@@ -172,7 +172,8 @@ def is_quiet(statement: ast.stmt) -> bool:
         case ast.If(test=test, body=body, orelse=orelse):
             return effect(test) is not Effect.ACTS and all(map(is_quiet, (*body, *orelse)))
         case ast.For(target=ast.Name() | ast.Tuple(), iter=source, body=body, orelse=[]):
-            return effect(source) is not Effect.ACTS and all(map(is_quiet, body))
+            idle = all(isinstance(each, ast.Pass) for each in body)
+            return not idle and effect(source) is not Effect.ACTS and all(map(is_quiet, body))
         case ast.Pass():
             return True
         case _:

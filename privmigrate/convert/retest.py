@@ -222,7 +222,7 @@ def _written(
 def _added(
     document: Document, mock: _Mock, assertions: Sequence[_Assertion]
 ) -> Iterator[tuple[Place, tuple[str, ...]]]:
-    """What says how the result is judged, where the executor was told it together with the words."""
+    """Assertions of how the result is judged, which the executor was told with the words."""
     for each in assertions:
         method, options = each.replacement.form.judged
         if method:

@@ -53,7 +53,12 @@ class _Dead:
             names |= self._once_read(found)
 
     def _once_read(self, nodes: "Sequence[ast.AST] | set[ast.Call]") -> set[str]:
-        return {name for node in nodes for name in loaded_names(node)} & self._local - self._new
+        names = {name for node in nodes for name in loaded_names(node)}
+        for each in ast.walk(self._function):
+            if isinstance(each, ast.For) and is_quiet(each):
+                own = set(touched(each))
+                names |= own if own & names else set()  # what the loop goes through
+        return names & self._local - self._new
 
     def _settle(self, names: set[str]) -> tuple[set[str], list[ast.stmt]]:
         """Leave out names that something else reads or binds."""
@@ -84,11 +89,11 @@ def _binding_only(body: Sequence[ast.stmt], names: set[str]) -> Iterator[ast.stm
 
 
 def _touches_only(statement: ast.stmt, names: set[str]) -> bool:
-    touched = set(_touched(statement))
-    return bool(touched) and touched <= names and is_quiet(statement)
+    own = set(touched(statement))
+    return bool(own) and own <= names and is_quiet(statement)
 
 
-def _touched(statement: ast.stmt) -> Iterator[str]:
+def touched(statement: ast.stmt) -> Iterator[str]:
     """Names that a quiet statement binds, or whose list it fills."""
     inner = {
         name

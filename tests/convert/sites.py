@@ -2,8 +2,9 @@
 
 import ast
 from dataclasses import replace
+from typing import Any
 
-from privmigrate.argv.spec import Any
+from privmigrate.argv import spec
 from privmigrate.callsites.site import Convention, Reason, Root, Site, Template, Text, Value, Word
 from privmigrate.convert.callers import FileChange, rewrite_file
 from privmigrate.convert.document import read
@@ -20,7 +21,7 @@ def op(*words: str, name: str, module: str = "files", keywords: tuple[str, ...] 
     """An entrypoint; a word in capitals is a parameter, named like it."""
     command, *rest = words
     params = tuple(
-        Param(Kind.WORD, Any(), name=word.lower(), keyword=word.lower() in keywords)
+        Param(Kind.WORD, spec.Any(), name=word.lower(), keyword=word.lower() in keywords)
         for word in rest
         if word.isupper()
     )
@@ -43,7 +44,7 @@ def op(*words: str, name: str, module: str = "files", keywords: tuple[str, ...] 
 CHMOD = op("chmod", "777", "PATH", name="chmod_777")
 
 
-def site(source: str, text: str, **changes: object) -> Site:
+def site(source: str, text: str, **changes: Any) -> Site:
     """The site whose call begins with `text`, which names its executor."""
     tree = ast.parse(source)
     executor = text.partition("(")[0]
@@ -65,10 +66,10 @@ def site(source: str, text: str, **changes: object) -> Site:
         Root.ALWAYS,
         templates=(Template(words),),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
-def use(source: str, text: str, *arguments: str, of: Op = CHMOD, **changes: object) -> Use:
+def use(source: str, text: str, *arguments: str, of: Op = CHMOD, **changes: Any) -> Use:
     """A typed use of an entrypoint, with these expressions for its parameters in their order."""
     condition = str(changes.pop("condition", ""))
     stdin = str(changes.pop("stdin", ""))

@@ -1,0 +1,234 @@
+"""Tests that compare each rewritten call with the call before it: their text.
+
+A test holds both forms, each in a function whose parameters are the names that it uses, with the
+statements that build the command line. `privmigrate.testing.equivalence` finds values for them.
+"""
+
+import ast
+import builtins
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from privmigrate.argv.spec import ArgSpec, Choice, Const
+from privmigrate.callsites.site import Convention, Segment, Site, Value, Word
+from privmigrate.convert.document import Document, Function, bound_names, loaded_names
+from privmigrate.convert.effects import is_quiet
+from privmigrate.convert.replace import Replacement, Target
+from privmigrate.convert.tidy import touched
+
+_BUILTINS: Final = frozenset(dir(builtins))
+_EXECUTE: Final = "execute"
+
+CONFTEST: Final = '''\
+"""Has the project's top-level package found without running its code."""
+
+import sys
+import types
+
+top = types.ModuleType({top!r})
+top.__path__ = [{folder!r}]
+sys.modules.setdefault({top!r}, top)
+'''
+
+
+def test_module(
+    document: Document,
+    replacements: Sequence[Replacement],
+    removed: Sequence[ast.stmt],
+    target: Target,
+) -> str:
+    """The text of the tests for one file."""
+    modules = sorted({f"{target.package}.{each.use.op.module}" for each in replacements})
+    lines = [
+        f'"""Calls of {document.name} before and after they were rewritten, compared."""',
+        "",
+        *(f"import {module}" for module in modules),
+        "from privmigrate.testing.equivalence import prove",
+    ]
+    lines += [
+        f"from {module} import {name}"
+        for module, name in sorted({pair for each in replacements for pair in each.imports})
+    ]
+    for number, each in enumerate(replacements):
+        lines += ["", "", *_test(document, each, removed, target, number)]
+    return "\n".join([*lines, ""])
+
+
+def _test(
+    document: Document,
+    each: Replacement,
+    removed: Sequence[ast.stmt],
+    target: Target,
+    number: int,
+) -> Iterator[str]:
+    line = each.use.site.span.line
+    before = _body(document, each, _old(each), ())
+    after = _body(document, each, _new(each, target), removed)
+    known = {name for _, name in each.imports} | {target.package.partition(".")[0]}
+    yield f"def test_line_{line}_{number}() -> None:"
+    yield from _function("before", before, known)
+    yield from _function("after", after, known - {_EXECUTE})
+    yield "    prove("
+    yield "        before,"
+    yield "        after,"
+    if each.use.site.convention is Convention.LIST:
+        yield '        convention="list",'
+    if samples := _samples(each.use.site):
+        yield f"        samples={samples!r},"
+    if codes := sorted(_numbers(each.call)):
+        yield f"        exit_codes={codes!r},"
+    if constants := _constants(document, (*before, *after)):
+        yield f"        constants={constants!r},"
+    yield "    )"
+
+
+def _function(name: str, body: Sequence[ast.stmt], known: set[str]) -> Iterator[str]:
+    bound = {each for statement in body for each in bound_names(statement)}
+    loaded = {each for statement in body for each in loaded_names(statement)}
+    rebound = bound & _read_first(body)
+    free = (loaded - bound - _BUILTINS - known) | rebound
+    yield f"    def {name}({', '.join(sorted(free))}):"
+    for statement in body:
+        yield from (f"        {line}" for line in ast.unparse(statement).splitlines())
+    yield ""
+
+
+def _read_first(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that are read before the statements bind them: of what stood further above."""
+    seen: set[str] = set()
+    found: set[str] = set()
+    for statement in body:
+        match statement:
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                found |= set(loaded_names(value)) - seen
+            case ast.AugAssign(target=ast.Name(id=name), value=value):
+                found |= ({name} | set(loaded_names(value))) - seen
+            case _:
+                found |= set(loaded_names(statement)) - seen - set(bound_names(statement))
+        seen |= set(bound_names(statement))
+    return found
+
+
+def _old(each: Replacement) -> ast.expr:
+    call = copy.deepcopy(each.call)
+    call.func = ast.Name(_EXECUTE, ast.Load())
+    netns = next((t.netns for t in each.use.site.templates if t.netns is not None), None)
+    if netns is not None and each.use.site.executor.endswith("netns.execute"):
+        words = ast.parse("['ip', 'netns', 'exec']", mode="eval").body
+        space = ast.List([_word(netns)], ast.Load())
+        call.args[0] = ast.BinOp(ast.BinOp(words, ast.Add(), space), ast.Add(), call.args[0])
+    return call
+
+
+def _word(word: Word) -> ast.expr:
+    parts = [part.source if isinstance(part, Value) else repr(part.text) for part in word.parts]
+    return ast.parse(" + ".join(parts), mode="eval").body
+
+
+def _new(each: Replacement, target: Target) -> ast.expr:
+    """The form after, with the module by its full name."""
+    expression = copy.deepcopy(each.expression)
+    dotted = ast.parse(f"{target.package}.{each.use.op.module}", mode="eval").body
+    callee = each.form.callee.rpartition(".")[0]
+
+    class Renamer(ast.NodeTransformer):
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+            return dotted if ast.unparse(node) == callee else self.generic_visit(node)
+
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            return dotted if node.id == callee else node
+
+    renamed: ast.expr = Renamer().visit(expression)
+    return renamed
+
+
+def _body(
+    document: Document, each: Replacement, expression: ast.expr, removed: Sequence[ast.stmt]
+) -> list[ast.stmt]:
+    """The statements that the names of an expression come from, and the expression."""
+    function = document.function(each.call)
+    statements: list[ast.stmt] = []
+    if function is not None:
+        needed = set(loaded_names(expression))
+        before = [
+            statement
+            for statement in _preceding(document, function, each.call)
+            if is_quiet(statement) and statement not in removed
+        ]
+        for statement in reversed(before):
+            if set(touched(statement)) & needed:
+                needed |= set(loaded_names(statement))
+                statements.insert(0, statement)
+    return [*statements, ast.Return(expression)]
+
+
+def _preceding(document: Document, function: Function, call: ast.Call) -> Iterator[ast.stmt]:
+    """Statements that come before a call's in the blocks around it, in order."""
+    around = [node for node in document.around(call) if isinstance(node, ast.stmt)]
+    chain = {id(node) for node in around}
+    blocks: list[list[ast.stmt]] = []
+    for node in [*reversed(around[: around.index(function) + 1])]:
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and any(id(each) in chain for each in block):
+                blocks.append(block)
+    for block in blocks:
+        for statement in block:
+            if id(statement) in chain:
+                break
+            yield statement
+
+
+def _samples(site: Site) -> dict[str, list[str]]:
+    """Values that the analysis knows of, by the expression that has them."""
+    found: dict[str, list[str]] = {}
+    for template in site.templates:
+        for value in _values(template.segments):
+            texts = _texts(value.spec)
+            if texts:
+                found[value.source] = texts
+    return found
+
+
+def _texts(spec: ArgSpec) -> list[str]:
+    match spec:
+        case Choice(values):
+            return list(values)
+        case Const(text):
+            return [text]
+        case _:
+            return []
+
+
+def _values(segments: Sequence[Segment]) -> Iterator[Value]:
+    for segment in segments:
+        if isinstance(segment, Word):
+            yield from (part for part in segment.parts if isinstance(part, Value))
+        else:
+            yield from _values(segment.segments)
+
+
+def _numbers(call: ast.Call) -> set[int]:
+    return {
+        node.value
+        for keyword in call.keywords
+        for node in ast.walk(keyword.value)
+        if isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value < 256  # noqa: PLR2004 - exit codes
+    }
+
+
+def _constants(document: Document, body: Sequence[ast.stmt]) -> dict[str, object]:
+    """Constants of the module that the forms read."""
+    read = {name for statement in body for name in loaded_names(statement)}
+    found: dict[str, object] = {}
+    for node in document.tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in read:
+                try:
+                    found[name] = ast.literal_eval(value)
+                except ValueError:
+                    continue
+            case _:
+                continue
+    return found

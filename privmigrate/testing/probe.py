@@ -1,0 +1,92 @@
+"""Values for names of which nothing is known: text that has every attribute, item and result.
+
+Two evaluations that ask for the same thing get the same value: `self.volume['name']` is text, and
+so is `self`. What stands behind a name is found by trying, see `equivalence`.
+"""
+
+import posixpath
+from collections.abc import Callable, Mapping
+from typing import Final, Self
+
+_PURE: Final = ("join", "basename", "dirname", "normpath", "split", "splitext", "isabs")
+
+
+class Values:
+    """What is behind each name, by how it is reached; remembers everything that was asked for.
+
+    Attributes:
+        chosen: values by path, such as ``self.volume['name']``.
+        asked: the paths that were reached, in order.
+    """
+
+    def __init__(self, chosen: Mapping[str, object]) -> None:
+        self.chosen = dict(chosen)
+        self.asked: dict[str, None] = {}
+
+    def at(self, path: str) -> object:
+        """The value at a path."""
+        self.asked[path] = None
+        if path in self.chosen:
+            value = self.chosen[path]
+            return Probe(self, path, value) if type(value) is str else value
+        return Probe(self, path, f"word{len(path)}")
+
+
+class Probe(str):
+    """Text that is more than text."""
+
+    __slots__ = ("_path", "_values")
+    _path: str
+    _values: Values
+
+    def __new__(cls, values: Values, path: str, text: str) -> Self:
+        """Make one that knows where it came from."""
+        self = super().__new__(cls, text)
+        self._path, self._values = path, values
+        return self
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._values.at(f"{self._path}.{name}")
+
+    def __getitem__(self, key: object) -> object:  # type: ignore[override]
+        if isinstance(key, int | slice):
+            return super().__getitem__(key)
+        return self._values.at(f"{self._path}[{str(key)!r}]")
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """What a function or method of this name gives back."""
+        given = [repr(str(each)) for each in args]
+        given += [f"{name}={str(value)!r}" for name, value in sorted(kwargs.items())]
+        return self._values.at(f"{self._path}({', '.join(given)})")
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+
+class Paths:
+    """`os.path` without what looks at files."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> object:
+        if name in _PURE:
+            found: Callable[..., object] = getattr(posixpath, name)
+            return found
+        return self._values.at(f"os.path.{name}")
+
+
+class System:
+    """`os` without what does anything."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self.path = Paths(values)
+
+    def __getattr__(self, name: str) -> object:
+        return self._values.at(f"os.{name}")
