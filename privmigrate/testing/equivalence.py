@@ -278,10 +278,11 @@ class _NeutronError(RuntimeError):
 def _ran(argv: Sequence[str], data: bytes | None, root: bool) -> Ran:  # noqa: FBT001
     words = list(map(str, argv))
     environment = []
-    if words[:1] == ["env"]:
-        del words[0]
-        while words and re.match(r"\w+=", words[0]):
-            name, _, value = words.pop(0).partition("=")
+    at = 4 if words[1:3] == ["netns", "exec"] else 0  # behind the namespace's name
+    if words[at : at + 1] == ["env"]:
+        del words[at]
+        while len(words) > at and re.match(r"\w+=", words[at]):
+            name, _, value = words.pop(at).partition("=")
             environment.append((name, value))
     return Ran(tuple(words), tuple(sorted(environment)), data or b"", root)
 
@@ -345,8 +346,10 @@ def _constant_behind(
         for path, value in chosen.items():
             if isinstance(value, str) and value and one != other and value in one:
                 before, _, after = one.partition(value)
-                if other.startswith(before) and other.endswith(after):
-                    return path, other[len(before) : len(other) - len(after) or None]
+                text = other[len(before) : len(other) - len(after) or None]
+                others = [str(each) for each in chosen.values() if each]
+                if f"{before}{text}{after}" == other and not any(x in text for x in others):
+                    return path, text
     return None
 
 
