@@ -52,6 +52,7 @@ class Same:
     name: str
     setup: str
     argv: tuple[str, ...]
+    stdin: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ plugin needs, and how one is run.
 
 import contextlib
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from oslo_rootwrap import wrapper
 
 from privmigrate.examples import Allow, Clean, Deny, Finds, Kept, Same
 from privmigrate.privsep.execute import Executable
-from privmigrate.privsep.natives import NATIVES
+from privmigrate.privsep.natives import NATIVES, Native, find
 from privmigrate.rootwrap.command import Allowed, Denied
 from privmigrate.rootwrap.filters import FILTERS, Filter, bind
 from privmigrate.rootwrap.parse import parse_filters
@@ -65,36 +66,52 @@ def check_filter_example(name: str, example: Example) -> None:
             assert answer == Denied(filled(example.why))
 
 
-def tree_of(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """What is in a folder: modes, and contents or targets of links."""
+def tree_of(folder: Path) -> dict[str, tuple[object, ...]]:
+    """What is in a folder: modes, owners, links, and contents or targets of links."""
     return {
         str(path.relative_to(folder)): (
-            path.lstat().st_mode,
-            os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes(),
+            *(status.st_mode, status.st_uid, status.st_gid, status.st_nlink),
+            os.fsencode(path.readlink()) if path.is_symlink() else b"",
+            path.read_bytes() if stat.S_ISREG(status.st_mode) else b"",
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
+        for status in [path.lstat()]
     }
+
+
+def native_of(name: str) -> type[Native]:
+    native = find(name)
+    assert native is not None, f"{name} is in the table, and find() does not know it"
+    return native
 
 
 def check_native_example(name: str, example: Example) -> None:
     """Beside the real tool, in two folders that are set up alike."""
     assert isinstance(example, Same | Kept)
     assert example.argv[0] == name
-    native = NATIVES[name].recognise(example.argv)
+    native = native_of(name).recognise(example.argv)
     if isinstance(example, Kept):
         assert native is None
         return
     assert native is not None
-    tool = Executable(name, dirs=("/usr/bin", "/bin")).resolve()
+    tool = Executable(name, dirs=("/usr/bin", "/bin", "/usr/sbin", "/sbin")).resolve()
     with tempfile.TemporaryDirectory() as scratch:
         by_tool, natively = Path(scratch, "tool"), Path(scratch, "native")
         for folder in (by_tool, natively):
             folder.mkdir()
             subprocess.run(["/bin/sh", "-ec", example.setup], cwd=folder, check=True)
         asked = subprocess.run(
-            example.argv, executable=tool, cwd=by_tool, capture_output=True, check=False
+            example.argv,
+            executable=tool,
+            cwd=by_tool,
+            input=example.stdin,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            umask=0o022,
+            capture_output=True,
+            check=False,
         )
+        if hasattr(native, "stdin"):
+            native = replace(native, stdin=example.stdin)  # type: ignore[type-var]
         with contextlib.chdir(natively):
             result = native.perform()
         assert result == (asked.returncode, asked.stdout, asked.stderr)
@@ -119,7 +136,7 @@ KINDS: Final = {
         excused=frozenset({"ChainingFilter"}),  # it allows nothing, and says so
     ),
     "native": Kind(
-        {name: native.EXAMPLES for name, native in NATIVES.items()},
+        {name: native_of(name).EXAMPLES for name in NATIVES},
         (Same, Kept),
         check_native_example,
     ),

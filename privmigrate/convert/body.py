@@ -1,12 +1,11 @@
 """Prints what the body of an entrypoint does, and how its docstring shows the command line."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from keyword import iskeyword
-from typing import Final
 
-from privmigrate.argv import template
 from privmigrate.convert.annotate import RUNTIME, Imports
 from privmigrate.convert.layout import Clauses, Expression, Group, Text
+from privmigrate.convert.listing import WORDS
 from privmigrate.convert.operation import (
     Cat,
     Each,
@@ -21,9 +20,6 @@ from privmigrate.convert.operation import (
     Word,
 )
 from privmigrate.convert.text import quote, quote_formatted
-
-WORDS: Final = "words"
-"""The parameter of an entrypoint that takes a whole command line."""
 
 
 def call(op: Op, constant: str, imports: Imports) -> Expression:
@@ -63,7 +59,7 @@ def _segment(segment: Segment, params: Sequence[Param]) -> Expression:
             there = Group("(", tuple(_word(word, params) for word in words), ")", lonely=True)
             return Clauses("*(", (there, f"if {test}", "else ()"), ")")
         case Each(number, words):
-            return _each(params[number].name, words)
+            return _each(params[number].name, words, {param.name for param in params})
         case Lit() | Hole():
             return _word(segment, params)
 
@@ -78,14 +74,17 @@ def _word(word: Word, params: Sequence[Param]) -> Expression:
             return quote_formatted(prefix, params[number].name, suffix)
 
 
-def _each(name: str, words: Sequence[Lit | Hole]) -> Expression:
+def _each(name: str, words: Sequence[Lit | Hole], taken: Collection[str]) -> Expression:
     """Splice the words in once for every item."""
     match words:
         case (Hole(_, "", ""),):
             return f"*{name}"
         case _:
             pass
-    item = "item" if name != "item" else "each"
+    item, word_name = (
+        next(name for name in names if name not in taken)
+        for names in (("item", "each", "item_", "each_"), ("word", "part", "word_", "part_"))
+    )
     printed: list[Expression] = []
     for word in words:
         match word:
@@ -97,8 +96,8 @@ def _each(name: str, words: Sequence[Lit | Hole]) -> Expression:
                 printed.append(quote_formatted(prefix, item, suffix))
     if len(printed) == 1:
         return Clauses("*(", (printed[0], f"for {item} in {name}"), ")")
-    row = Group("for word in (", tuple(printed), ")")
-    return Clauses("*(", ("word", f"for {item} in {name}", row), ")")
+    each = Group(f"for {word_name} in (", tuple(printed), ")")
+    return Clauses("*(", (word_name, f"for {item} in {name}", each), ")")
 
 
 def _environment(op: Op, imports: Imports) -> Expression:
@@ -147,22 +146,3 @@ def _shown(words: Sequence[Segment], params: Sequence[Param]) -> Iterable[str]:
                 yield f"[{' '.join(_shown(inner, params))}]"
             case Each(_, inner):
                 yield f"[{' '.join(_shown(inner, params))}]..."
-
-
-def usage_of(line: template.Template) -> str:
-    """A command line that is taken as a list, as docstrings show it."""
-    return f"``{' '.join(_shown_segments(line.segments))}``"
-
-
-def _shown_segments(segments: Sequence[template.Segment]) -> Iterable[str]:
-    for segment in segments:
-        match segment:
-            case template.Lit(text):
-                yield text or "''"
-            case template.Hole(name, spec):
-                del spec
-                yield name.upper().strip("_")
-            case template.Opt(_, inner):
-                yield f"[{' '.join(_shown_segments(inner))}]"
-            case template.Rep(_, inner):
-                yield f"[{' '.join(_shown_segments(inner))}]..."

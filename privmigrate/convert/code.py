@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.argv.template import Template
 from privmigrate.convert.annotate import RUNTIME, TYPES, Imports, annotation, prefixed, typed
 from privmigrate.convert.body import call, row, usage
 from privmigrate.convert.layout import Expression, Group, Union, docstring, lay_out
+from privmigrate.convert.listing import usage_of, words_parameter
 from privmigrate.convert.operation import (
+    Call,
     Cat,
     Hole,
     Kill,
@@ -31,6 +34,7 @@ MARK: Final = "# privmigrate:"
 EXEC_DIRS: Final = "EXEC_DIRS"
 
 _WIDTH: Final = 79
+_MOST_CALLERS: Final = 3
 _TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked for, not used
 
 
@@ -68,24 +72,35 @@ def function(op: Op, package: Package) -> Unit:
     lines.extend(docstring(_sentences(op)))
     lines.extend(lay_out(call(op, _executable_of(op, package), imports), 4, before="return "))
     text = "\n".join(_without_lint(lines))
-    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources))
+    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources, op.calls))
 
 
-def provenance(key: str, sources: Sequence[Source]) -> str:
+def provenance(key: str, sources: Sequence[Source], calls: Sequence[Call] = ()) -> str:
     """The one line above a unit that says where it comes from."""
     line = f"{MARK} {key} "
+    if calls:
+        # half of what is left for each
+        rules = _enumerated(f"{line} rules:", sources, (_WIDTH + len(line)) // 2)
+        line = _enumerated(f"{rules}  sites:", calls, _WIDTH)
+    else:
+        line = _enumerated(line, sources, _WIDTH)
+    printable = "".join(c if c.isprintable() else "?" for c in line)
+    return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
+
+
+def _enumerated(line: str, items: Sequence[object], width: int) -> str:
+    """As many of them as there is room for, at least one, and how many are left."""
     shown = 0
-    for source in sources:
-        more = f" +{len(sources) - shown - 1}" if shown + 1 < len(sources) else ""
-        part = f"{',' if shown else ''} {source}"
-        if shown and len(line + part + more) > _WIDTH:
+    for item in items:
+        more = f" +{len(items) - shown - 1}" if shown + 1 < len(items) else ""
+        part = f"{',' if shown else ''} {item}"
+        if shown and len(line + part + more) > width:
             break
         line += part
         shown += 1
-    if shown < len(sources):
-        line += f" +{len(sources) - shown}"
-    printable = "".join(c if c.isprintable() else "?" for c in line)
-    return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
+    if shown < len(items):
+        line += f" +{len(items) - shown}"
+    return line
 
 
 def prefix_class(prefix: Prefix, package: Package) -> Unit:
@@ -181,6 +196,8 @@ def _command_decorator(op: Op, imports: Imports) -> list[str]:
 
 
 def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expression]:
+    if op.templates:
+        yield words_parameter(op.templates, imports)
     for param in op.params:
         if not param.keyword:
             yield typed(param, imports)
@@ -230,6 +247,8 @@ def _sentences(op: Op) -> Iterable[str]:
             yield f"Signal a process that runs {what}."
         case Cat(path):
             yield f"Read ``{path}``."
+        case None if op.templates:
+            yield _listed_sentence(op.templates)
         case None:
             user = "" if op.run_as == "root" else f" as {op.run_as}"
             shown = usage(op.command, op.words, op.params, rest=op.rest is not None)
@@ -240,6 +259,30 @@ def _sentences(op: Op) -> Iterable[str]:
         yield "Wide: a shell runs this text, so that it can do anything."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
+    if op.calls:
+        yield _calls_sentence(op.calls)
+
+
+def _listed_sentence(lines: Sequence[Template]) -> str:
+    shown = usage_of(lines[0])
+    if len(lines) == 1:
+        return f"Run {shown}, given as a list."
+    return f"Run one of {len(lines)} command lines given as a list, such as {shown}."
+
+
+def _calls_sentence(calls: Sequence[Call]) -> str:
+    """Without lines, so that the text stays while code moves."""
+    places = list(dict.fromkeys((call.module, call.function) for call in calls))
+    shown = [
+        f"``{function}`` of ``{module}``" if function else f"``{module}``"
+        for module, function in places[:_MOST_CALLERS]
+    ]
+    more = len(places) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    *others, last = shown
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"Called by {listed}."
 
 
 def _without_lint(lines: Iterable[str]) -> Iterable[str]:

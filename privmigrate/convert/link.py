@@ -12,7 +12,7 @@ from privmigrate.argv.word import word_test
 from privmigrate.callsites import site as sites
 from privmigrate.callsites.site import Site
 from privmigrate.convert.admit import admit, rule_spec
-from privmigrate.convert.operation import Hole, Op, Prefix, Source
+from privmigrate.convert.operation import Hole, Kill, Op, Prefix, Source
 from privmigrate.convert.patterns import matches
 from privmigrate.convert.shape import Shape, Slot, shape_of, slot_of
 
@@ -51,6 +51,11 @@ class Candidate:
         """Whether the rule leaves the words as they are, whatever they are."""
         return self.rule.rest is not None
 
+    @property
+    def cut(self) -> bool:
+        """Whether the rule allows only some of what the shape may be, part by part."""
+        return not self.whole and bool(self.shape.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -69,10 +74,7 @@ class Links:
 
 def link(rules: Sequence[Op], prefixes: Sequence[Prefix], calls: Iterable[Site]) -> Links:
     """Link every template of every site with the rules that allow it."""
-    by_name: dict[str, list[Op]] = {}
-    for rule in rules:
-        for name in {rule.called_as, *rule.candidates, *_base_names(rule)}:
-            by_name.setdefault(name, []).append(rule)
+    by_name = rules_by_name(rules)
     candidates: list[Candidate] = []
     denied: list[tuple[Site, int]] = []
     used: dict[Source, dict[int, Site]] = {}
@@ -90,6 +92,15 @@ def link(rules: Sequence[Op], prefixes: Sequence[Prefix], calls: Iterable[Site])
                     used.setdefault(source, {})[id(site)] = site
     links = {source: tuple(found.values()) for source, found in used.items()}
     return Links(tuple(candidates), tuple(denied), links)
+
+
+def rules_by_name(rules: Sequence[Op]) -> dict[str, list[Op]]:
+    """The rules that may allow a command, by how it is called."""
+    by_name: dict[str, list[Op]] = {}
+    for rule in rules:
+        for name in {rule.called_as, *rule.candidates, *_base_names(rule)}:
+            by_name.setdefault(name, []).append(rule)
+    return by_name
 
 
 def _base_names(rule: Op) -> list[str]:
@@ -170,6 +181,8 @@ def _direct(
         if _same_variables(rule, environment) and _is_called(rule, template.command or "")
         for left in admit(rule, shape)
     ]
+    if any(isinstance(each.rule.native, Kill) for each in found):
+        return found  # which program it hits is known to nobody
     untouched = [each for each in found if each.shape.template == shape.template]
     return untouched[:1] or found
 

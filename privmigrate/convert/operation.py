@@ -71,6 +71,11 @@ class Call:
         """As it is printed in comments and tables."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def module(self) -> str:
+        """The dotted name of its module."""
+        return self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from privmigrate.callsites.site import Site
 from privmigrate.convert import annotate, code
+from privmigrate.convert.calls import from_calls
 from privmigrate.convert.chain import attach
 from privmigrate.convert.layout import docstring
 from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
@@ -19,8 +21,10 @@ from privmigrate.convert.place import (
     equip,
     modules_of,
     place_in_context,
+    place_in_family,
     place_in_module,
 )
+from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
 from privmigrate.convert.unify import unify, unify_prefixes
@@ -41,6 +45,7 @@ class Options:
     single_context: bool = False
     needs: Needs = field(default_factory=lambda: Needs({}))
     choices: Choices = field(default_factory=Choices)
+    keep_unreferenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +64,38 @@ class Conversion:
     unlinked: tuple[Unlinked, ...] = ()
 
 
-def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
-    """Convert rules whose places name files as the output shall name them."""
+def convert(
+    rules: Sequence[Rule], options: Options, disk: Disk, sites: Sequence[Site] | None = None
+) -> Conversion:
+    """Convert rules whose places name files as the output shall name them.
+
+    With call sites, what is generated is what these need of the rules.
+    """
     live, outcomes = _sift(rules)
     lowered = refuse_taken(lower(rule, _source(rule)) for rule in live)
     outcomes += [each for each in lowered if isinstance(each, Outcome)]
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
     past = recall(disk.lock, ops, prefixes)
-    modules = modules_of(rule.span.file for rule in rules)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
-    ops = attach(ops, prefixes)
-    ops = tuple(_placed(op, modules, past) for op in ops)
+    plans: tuple[Plan, ...] = ()
+    unlinked: tuple[Unlinked, ...] = ()
+    if sites is None:
+        modules = modules_of(rule.span.file for rule in rules)
+        ops = tuple(_placed(op, modules, past) for op in attach(ops, prefixes))
+    else:
+        found = from_calls(ops, prefixes, sites, keep_unreferenced=options.keep_unreferenced)
+        outcomes += found.outcomes
+        prefixes, plans, unlinked = found.prefixes, found.plans, found.unlinked
+        past = recall(disk.lock, found.ops, prefixes)
+        ops = tuple(place_in_family(op, past.recorded.get(op.key)) for op in found.ops)
     ops = name_ops(ops, past.recorded, past.taken)
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
     texts, notes = _write(ops, prefixes, options, disk, past)
     outcomes.sort(key=lambda outcome: outcome.source)
-    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts)
+    uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
+    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, (*unlinked, *more))
 
 
 def _source(rule: Rule) -> Source:

@@ -62,8 +62,10 @@ def quote_pattern(pattern: str) -> str:
 
 def quote_formatted(prefix: str, name: str, suffix: str) -> str:
     """Print ``f"PREFIX{NAME}SUFFIX"``."""
-    around = f"{prefix}\0{suffix}".replace("{", "{{").replace("}", "}}")
-    return "f" + quote(around).replace("\\x00", f"{{{name}}}", 1)
+    # a character that is printed as it is, and is in neither
+    mark = next(each for each in map(chr, range(0x2600, 0x2700)) if each not in prefix + suffix)
+    around = f"{prefix}{mark}{suffix}".replace("{", "{{").replace("}", "}}")
+    return "f" + quote(around).replace(mark, f"{{{name}}}")
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -25,10 +25,8 @@ class Why(Enum):
     NO_RULE = "no-rule"  # no filter allows it: it fails today
     NO_RULE_NEEDED = "no-rule-needed"  # no filter allows it, and it says privsep_exec=True
     SEVERAL_COMMANDS = "several-commands"  # its shapes are of commands that differ
-    SEVERAL_USERS = "several-users"  # filters let its shapes run as different users
-    FREE_TAIL = "free-tail"  # nothing is known of its words behind the command
     IN_PIECES = "in-pieces"  # values that cannot be moved to the call, and no list of words
-    INPUT = "input"  # what it feeds to the command cannot be told
+    SIGNAL = "signal"  # which signal it sends is known at run time only
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,14 +107,14 @@ def _assemble(command: str, specs: Sequence[ArgSpec], comments: Sequence[str]) -
         if isinstance(spec, Const):
             words.append(Lit(spec.text))
             continue
-        named = _named(command, texts, number, prefix)
-        hints = [*named, *called.get(number, ())]
-        if not named:
-            hints.extend(_operand_names(command, bare, spec))
+        given = named(command, texts, number, prefix)
+        hints = [*given, *called.get(number, ())]
+        if not given:
+            hints.extend(operand_names(command, bare, spec))
             bare += 1
         hints.sort(key=lambda hint: len(hint) == 1)  # one letter says little
         words.append(Hole(len(params), prefix, suffix))
-        params.append(Param(Kind.WORD, spec, tuple(hints), keyword=bool(named)))
+        params.append(Param(Kind.WORD, spec, tuple(hints), keyword=bool(given)))
     return Words(tuple(words), tuple(params))
 
 
@@ -147,7 +147,7 @@ def _common_part(values: Sequence[str]) -> str:
     return found[0] if found else ""
 
 
-def _named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
+def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
     """Names from ``key=`` in the word itself, or from the flag or keyword before it."""
     if prefix:
         key = prefix.lstrip("-").rstrip("=:")
@@ -168,7 +168,8 @@ def _named(command: str, texts: Sequence[str | None], number: int, prefix: str) 
     return []
 
 
-def _operand_names(command: str, bare: int, spec: ArgSpec) -> list[str]:
+def operand_names(command: str, bare: int, spec: ArgSpec) -> list[str]:
+    """Names for the operand with this number, counted among the operands alone."""
     return [*vocabulary.OPERANDS.get(command, ())[bare : bare + 1], _role(spec)]
 
 

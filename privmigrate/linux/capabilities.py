@@ -6,6 +6,7 @@ do, and a set that forgets them would promise too much.
 
 import functools
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Self
@@ -264,6 +265,27 @@ def write_sets(
 ) -> None:
     """Set the calling thread's sets; what leaves permitted or inheritable leaves ambient too."""
     _libc.capset(effective.mask, permitted.mask, inheritable.mask)
+
+
+@contextmanager
+def acting_with(kept: CapabilitySet) -> Iterator[None]:
+    """Inside, the calling thread acts with at most these; afterwards as before, whatever happens.
+
+    The kernel is asked both times whether it is so; raise PermissionError if it is not.
+    """
+    held = read_sets()
+    narrowed = ThreadSets(held.effective & kept, held.permitted, held.inheritable)
+    _write_all(narrowed)
+    try:
+        yield
+    finally:
+        _write_all(held)
+
+
+def _write_all(sets: ThreadSets) -> None:
+    write_sets(sets.effective, sets.permitted, sets.inheritable)
+    if read_sets() != sets:
+        raise PermissionError("the kernel did not switch the effective capabilities")
 
 
 def limit(kept: CapabilitySet) -> None:

@@ -21,7 +21,7 @@ from privmigrate.errors import (
     PrivmigrateError,
     Refused,
 )
-from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.linux.capabilities import CapabilitySet, acting_with
 from privmigrate.linux.credentials import identity_of
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
@@ -229,6 +229,17 @@ def limited_to(capabilities: CapabilitySet | None) -> Iterator[None]:
         yield
     finally:
         _CAPABILITIES.reset(token)
+
+
+@contextmanager
+def acting(under: "Prefix | None" = None) -> Iterator[None]:
+    """Inside, this thread itself acts with no more than commands of it get (with `under`)."""
+    allowed = _allowed(under)
+    if allowed is None:
+        yield
+        return
+    with acting_with(allowed):
+        yield
 
 
 def plan_native(native: str, *argv: str) -> ExecResult | None:

@@ -80,6 +80,13 @@ class Cancellation:
 _CURRENT: Final[ContextVar[Cancellation | None]] = ContextVar("cancellation", default=None)
 
 
+def go_on() -> None:
+    """Raise Refused if the call of this thread was cancelled: for work that takes long."""
+    call = _CURRENT.get()
+    if call is not None and call.cancelled:
+        raise Refused("the call was cancelled")
+
+
 def execute(start: Callable[[int | None, int, int], Process], stdin: bytes | None) -> ExecResult:
     """Start a command on pipes (input, output, error output) and see it through.
 

@@ -1,22 +1,197 @@
 """Commands that the daemon does itself: no process, no PATH, no output to parse.
 
 `NATIVES` is what a reviewer reads: everything that acts with privilege without executing a
-program of its own, by the name of the tool whose work it does.
+program of its own, by the name of the tool whose work it does. `do` is what bodies of commands
+call: a native where the command line is one that it recognises, the tool otherwise.
 """
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
-from privmigrate.privsep.natives.base import Native
-from privmigrate.privsep.natives.cat import Cat, cat
-from privmigrate.privsep.natives.kill import Kill, kill
+from privmigrate.errors import Refused
+from privmigrate.privsep.execute import (
+    PLANNING,
+    Executable,
+    ExecutableNotFound,
+    Planned,
+    Prefix,
+    acting,
+    run,
+)
+from privmigrate.privsep.natives.base import LeftToTool, Native
+from privmigrate.privsep.natives.cat import cat
+from privmigrate.privsep.natives.kill import kill
+from privmigrate.privsep.running import ExecResult
 
-__all__ = ["NATIVES", "Native", "cat", "kill"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-NATIVES: Final[Mapping[str, type[Native]]] = MappingProxyType(
+__all__ = ["NATIVES", "Native", "cat", "do", "find", "kill"]
+
+NATIVES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "cat": Cat,  # one regular file, bounded
-        "kill": Kill,  # one process, held by a pidfd while its executable is looked at
+        "cat": "one regular file, bounded",
+        "chgrp": "the group of files, or of a tree without following its links",
+        "chmod": "octal and symbolic modes",
+        "chown": "the owner of files, or of a tree without following its links",
+        "install": "-d: folders with a mode",
+        "kill": "one process, held by a pidfd while its executable is looked at",
+        "mkdir": "folders, with those above them if asked to",
+        "rm": "files, or trees from folder to folder",
+        "rmdir": "empty folders",
+        "tee": "its input into files",
+        "touch": "files that exist afterwards, and their times",
+        "truncate": "sizes of files",
     }
 )
+
+# Where distributions put the tools; one of that name elsewhere is another program.
+_FOLDERS: Final = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin"})
+# Languages that messages and order come in as natives have them.
+_PLAIN_LANGUAGES: Final = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
+
+
+def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
+    """The native that does this tool's work; each is loaded when it is first asked for."""
+    match tool:
+        case "cat":
+            from privmigrate.privsep.natives.cat import Cat
+
+            return Cat
+        case "chgrp":
+            from privmigrate.privsep.natives.chgrp import Chgrp
+
+            return Chgrp
+        case "chmod":
+            from privmigrate.privsep.natives.chmod import Chmod
+
+            return Chmod
+        case "chown":
+            from privmigrate.privsep.natives.chown import Chown
+
+            return Chown
+        case "install":
+            from privmigrate.privsep.natives.install import Install
+
+            return Install
+        case "kill":
+            from privmigrate.privsep.natives.kill import Kill
+
+            return Kill
+        case "mkdir":
+            from privmigrate.privsep.natives.mkdir import Mkdir
+
+            return Mkdir
+        case "rm":
+            from privmigrate.privsep.natives.rm import Rm
+
+            return Rm
+        case "rmdir":
+            from privmigrate.privsep.natives.rmdir import Rmdir
+
+            return Rmdir
+        case "tee":
+            from privmigrate.privsep.natives.tee import Tee
+
+            return Tee
+        case "touch":
+            from privmigrate.privsep.natives.touch import Touch
+
+            return Touch
+        case "truncate":
+            from privmigrate.privsep.natives.truncate import Truncate
+
+            return Truncate
+        case _:
+            return None
+
+
+def do(
+    executable: Executable,
+    *args: str | int,
+    env: Mapping[str, str] | None = None,
+    stdin: str | bytes | None = None,
+    user: str | None = None,
+    under: Prefix | None = None,
+    within: str | None = None,
+) -> ExecResult:
+    """Do what `run` would do with the same arguments, by system calls where a native can.
+
+    With `within` the paths are known to lie in that folder: a native follows no link below it,
+    and what it cannot do is refused instead of left to the tool.
+    """
+    words = tuple(arg if isinstance(arg, str) else str(arg) for arg in args)
+    found = None if user is not None or not _is_plain(env) else _recognise(executable, words)
+    if found is None or not _fits(found[1], under):
+        return run(executable, *args, env=env, stdin=stdin, user=user, under=under)
+    path, native = found
+    data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
+    plan = PLANNING.current()
+    if plan is not None:
+        argv = (*(() if under is None else under.words()), path, *words)
+        name = path.rpartition("/")[2]
+        return plan(Planned(argv, tuple(sorted((env or {}).items())), None, name, data))
+    if within is not None:
+        native = _with(native, within=within)
+    if hasattr(native, "stdin"):
+        native = _with(native, stdin=data or b"")
+    try:
+        with acting(under):
+            return native.perform() if under is None else _inside(native, under)
+    except LeftToTool as left:
+        if within is not None:
+            raise Refused(f"{path.rpartition('/')[2]}: {left}") from None
+    return run(executable, *args, env=env, stdin=stdin, under=under)
+
+
+def _recognise(executable: Executable, words: tuple[str, ...]) -> tuple[str, Native] | None:
+    """The tool's path, and the native for this command line."""
+    try:
+        path = executable.resolve()
+    except ExecutableNotFound:
+        return None
+    folder, _, tool = path.rpartition("/")
+    kind = find(tool) if folder in _FOLDERS else None
+    native = None if kind is None else kind.recognise((tool, *words))
+    if native is None:
+        return None
+    if any(not path.startswith("/") for path in native.paths) and os.getcwd() != "/":  # noqa: PTH109
+        return None  # commands run in /, this process does not
+    return path, native
+
+
+def _with(native: Native, **changes: object) -> Native:
+    return cast("Native", replace(cast("DataclassInstance", native), **changes))
+
+
+def _is_plain(env: Mapping[str, str] | None) -> bool:
+    """Whether these variables only ask for a language that natives speak."""
+    return all(
+        (name in {"LANG", "LANGUAGE"} or name.startswith("LC_")) and value in _PLAIN_LANGUAGES
+        for name, value in (env or {}).items()
+    )
+
+
+def _fits(native: Native, under: Prefix | None) -> bool:
+    """Whether nothing stands in front, or a network namespace that the native can be done in."""
+    if under is None:
+        return True
+    from privmigrate.privsep.types import Netns
+
+    return isinstance(under, Netns) and bool(getattr(native, "NAMESPACED", False))
+
+
+def _inside(native: Native, under: Prefix) -> ExecResult:
+    from privmigrate.linux.netns import call_inside, open_named
+
+    try:
+        namespace = open_named(cast("str", getattr(under, "name", "")))
+    except Refused as refused:
+        raise LeftToTool(str(refused)) from None  # ip says what is wrong
+    try:
+        return call_inside(namespace, native.perform)
+    finally:
+        os.close(namespace)

@@ -10,7 +10,7 @@ from privmigrate.errors import Refused
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import open_beneath
-from privmigrate.privsep.execute import plan_native
+from privmigrate.privsep.execute import acting, plan_native
 from privmigrate.privsep.natives.base import failure, quoted
 from privmigrate.privsep.running import MAX_OUTPUT, ExecResult
 
@@ -45,8 +45,15 @@ class Cat:
         Kept("standard input by name", ("cat", "-"), "reads what it is fed"),
     )
 
+    SILENT: ClassVar[bool] = False
+
     path: str
     within: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The file."""
+        return (self.path,)
 
     @classmethod
     def recognise(cls, argv: tuple[str, ...]) -> Self | None:
@@ -110,4 +117,7 @@ def cat(path: str, *, within: str | None = None) -> ExecResult:
         raise Refused("the path of a file to read must be absolute")
     native = Cat(path, within)
     planned = plan_native("cat", *native.argv)
-    return native.perform() if planned is None else planned
+    if planned is not None:
+        return planned
+    with acting():
+        return native.perform()

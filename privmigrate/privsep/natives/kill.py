@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Self
 from privmigrate.errors import Refused
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
-from privmigrate.privsep.execute import PATH, plan_native
+from privmigrate.privsep.execute import PATH, acting, plan_native
 from privmigrate.privsep.natives.base import failure
 from privmigrate.privsep.running import ExecResult
 
@@ -46,9 +46,17 @@ class Kill:
         Kept("a name for a number", ("kill", "-9", "x"), "the tool says what is wrong"),
     )
 
+    SILENT: ClassVar[bool] = True
+
     pid: int
     signal: int
     programs: tuple[str, ...] = ()
+    within: None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """None of its words is one."""
+        return ()
 
     @classmethod
     def recognise(cls, argv: tuple[str, ...]) -> Self | None:
@@ -111,7 +119,10 @@ def kill(pid: int | str, signal: int | str, *programs: str) -> ExecResult:
         raise Refused("no program is named that may be signalled")
     native = Kill(checked, number, programs)
     planned = plan_native("kill", *native.argv)
-    return native.perform() if planned is None else planned
+    if planned is not None:
+        return planned
+    with acting():
+        return native.perform()
 
 
 def read_program(pid: int) -> str:

@@ -1,0 +1,96 @@
+"""Names for entrypoints that were made from calls: the command, and the words that distinguish it.
+
+``chmod_777``, ``ip_link_set_up``; where several entrypoints would be called the same, the function
+that calls tells them apart.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from privmigrate.argv import template as argv
+from privmigrate.convert import vocabulary
+from privmigrate.convert.operation import Hole, Kill, Lit, Op
+from privmigrate.convert.text import identifier
+
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_FLAG: Final = re.compile(r"--?([A-Za-z][A-Za-z0-9-]+)(?:=([A-Za-z0-9_-]+))?\Z")
+_KEYED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=([A-Za-z0-9_.-]*)\Z")
+_MOST_WORDS: Final = 4
+_LONGEST: Final = 40
+
+
+def names_of_call(op: Op) -> Iterator[str]:
+    """Names for an operation, best first; the last ones are as good as numbers."""
+    if isinstance(op.native, Kill):
+        signals = [signal for param in op.params for signal in _signals(param.spec)]
+        yield identifier("_".join(("kill", *signals[:1])))
+        yield identifier("_".join(("kill", *(p.rpartition("/")[2] for p in op.native.programs))))
+        return
+    words = _telling(op)
+    command = op.command.rpartition("/")[2]
+    names = dict.fromkeys(
+        identifier("_".join((command, *words[:count])))
+        for count in (min(len(words), _MOST_WORDS), *range(_MOST_WORDS + 1, len(words) + 1))
+    )
+    yield from (name for name in names if len(name) <= _LONGEST)
+    for call in op.calls:
+        function = call.function.rpartition(".")[2].strip("_")
+        if function:
+            yield identifier(f"{command}_{function}")
+    for call in op.calls:
+        function = call.function.rpartition(".")[2].strip("_")
+        module = call.module.rpartition(".")[2]
+        yield identifier(f"{command}_{module}_{function}")
+
+
+def _signals(spec: object) -> tuple[str, ...]:
+    return getattr(spec, "values", ())
+
+
+def _telling(op: Op) -> list[str]:
+    """The fixed words that say what is done, without those that name a value."""
+    if op.templates:
+        return _common(op)
+    texts = [word.text if isinstance(word, Lit) else None for word in op.words]
+    without_value = op.command in vocabulary.FLAGS_WITHOUT_VALUE
+    telling: list[str] = []
+    for number, text in enumerate(texts):
+        if text is None:
+            continue
+        after = op.words[number + 1] if number + 1 < len(texts) else None
+        names_value = isinstance(after, Hole) and not without_value
+        telling.extend(_words(text, names_value=names_value, first=not number))
+    return telling
+
+
+def _words(text: str, *, names_value: bool, first: bool) -> Iterator[str]:
+    flag = _FLAG.match(text)
+    if flag:
+        if not names_value:
+            yield flag[1]
+            if flag[2]:
+                yield flag[2]
+    elif keyed := _KEYED.match(text):
+        yield from (part for part in (keyed[1].rpartition(".")[2], keyed[2]) if part)
+    elif _WORD.match(text):
+        verb = first or text.lower() in vocabulary.VERBS
+        if not names_value or verb:
+            yield text
+    elif text.startswith("/") and len(text) > 1:
+        yield text.rstrip("/").rpartition("/")[2]
+
+
+def _common(op: Op) -> list[str]:
+    """The fixed words that all command lines of a list begin with."""
+    rows = [
+        [segment.text if isinstance(segment, argv.Lit) else None for segment in line.segments[1:]]
+        for line in op.templates
+    ]
+    common: list[str] = []
+    for column in zip(*rows, strict=False):
+        first = column[0]
+        if first is None or any(text != first for text in column):
+            break
+        common.extend(_words(first, names_value=False, first=True))
+    return common
