@@ -109,6 +109,8 @@ class _Assembly:
     def word(self, segment: argv.Lit | argv.Hole, kind: Kind, part: str = "") -> Lit | Hole:
         self.place += 1
         if isinstance(segment, argv.Lit):
+            given = named(self.command, self.texts, self.place, "")
+            self.bare += not given and not segment.text.startswith("-")
             return Lit(segment.text)
         prefix, spec, suffix = frame_of(segment.spec)
         number = len(self.params)

@@ -1,6 +1,6 @@
 """Prints what the body of an entrypoint does, and how its docstring shows the command line."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from keyword import iskeyword
 
 from privmigrate.convert.annotate import RUNTIME, Imports
@@ -33,22 +33,29 @@ def call(op: Op, constant: str, imports: Imports) -> Expression:
             return Group(f"{imports.use(RUNTIME, 'natives')}.cat(", (quote(path),), ")")
         case None:
             pass
-    items: list[Expression] = [constant]
-    items.extend(_segment(word, op.params) for word in op.words)
+    name = imports.use(RUNTIME, "natives" if op.natively else "run")
+    items = (constant, *_arguments(op, imports))
+    return Group(f"{name}.do(" if op.natively else f"{name}(", items, ")")
+
+
+def _arguments(op: Op, imports: Imports) -> Iterator[Expression]:
+    """The words, and what else the command gets."""
+    yield from (_segment(word, op.params) for word in op.words)
     if op.templates:
-        items.append(f"*{WORDS}[1:]")
+        yield f"*{WORDS}[1:]"
     if op.rest:
-        items.extend(f"argument_{number}" for number in range(1, op.rest.minimum + 1))
-        items.append("*args")
+        yield from (f"argument_{number}" for number in range(1, op.rest.minimum + 1))
+        yield "*args"
     if op.environment:
-        items.append(_environment(op, imports))
+        yield _environment(op, imports)
     if op.stdin:
-        items.append("stdin=stdin")
+        yield "stdin=stdin"
     if op.run_as != "root":
-        items.append(f"user={quote(op.run_as)}")
+        yield f"user={quote(op.run_as)}"
     if op.prefixes:
-        items.append("under=under")
-    return Group(f"{imports.use(RUNTIME, 'run')}(", tuple(items), ")")
+        yield "under=under"
+    if op.within:
+        yield f"within={quote(op.within)}"
 
 
 def _segment(segment: Segment, params: Sequence[Param]) -> Expression:

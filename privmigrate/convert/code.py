@@ -253,6 +253,8 @@ def _sentences(op: Op) -> Iterable[str]:
             user = "" if op.run_as == "root" else f" as {op.run_as}"
             shown = usage(op.command, op.words, op.params, rest=op.rest is not None)
             yield f"Run {shown}{user}."
+    if op.natively:
+        yield "Done by system calls where the daemon can, otherwise by the command."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     elif op.width is Width.WIDE:

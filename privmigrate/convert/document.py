@@ -129,7 +129,7 @@ class Document:
             for node in ast.walk(self.tree)
             if isinstance(node, ast.Call)
             and node.lineno == site.span.line
-            and self.start(node)[1] + 1 == site.span.column
+            and site.span.column in {node.col_offset + 1, self.start(node)[1] + 1}
             and ast.dump(node.func) == executor
         ]
         return found[0] if len(found) == 1 else None

@@ -8,8 +8,6 @@ from typing import Final
 
 from privmigrate.convert.document import Document, Place, bound_names, own_names
 
-# Packages of privsep entrypoints, as projects call them.
-_PRIVILEGED: Final = frozenset({"privsep", "privileged"})
 
 _WORD: Final = re.compile(r"\w+")
 _DOTTED: Final = re.compile(r"(\w+)\.(?=(\w+))")
@@ -65,7 +63,8 @@ def name_module(document: Document, package: str, module: str) -> Naming | None:
     if not _imports_from(own, top) and not _is_taken(document, top):
         return Naming(dotted, place(document, f"import {dotted}"))
     taken = set(bound_names(document.tree)) | _used(document.tree)
-    for name in (module, f"{package.rpartition('.')[2]}_{module}"):
+    # a name that says at the call that it is privileged, as hacking's N362 wants it
+    for name in (f"{package.rpartition('.')[2]}_{module}", module):
         if name not in taken:
             suffix = "" if name == module else f" as {name}"
             return Naming(name, place(document, f"from {package} import {module}{suffix}"))
@@ -73,13 +72,14 @@ def name_module(document: Document, package: str, module: str) -> Naming | None:
 
 
 def _imports_from(own: Iterable[Import], top: str) -> bool:
-    """Whether the file names modules of the project's privileged package without the package."""
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and (node.module or "").startswith(f"{top}.")
-        and _PRIVILEGED & set((node.module or "").split("."))
+    """Whether the file imports the project's modules from their packages, and never whole."""
+    names = [
+        (isinstance(node, ast.ImportFrom), alias.name, getattr(node, "module", "") or "")
         for node in own
-    )
+        for alias in node.names
+    ]
+    plain = any(not is_from and name.startswith(f"{top}.") for is_from, name, _ in names)
+    return not plain and any(is_from and f"{module}.".startswith(f"{top}.") for is_from, _, module in names)
 
 
 def _is_taken(document: Document, name: str) -> bool:

@@ -29,6 +29,9 @@ _SAMPLES: Final = ("x", "1", "/x", "x/y", "x1", "a-1", "10.0.0.1", "::1", "x=y",
 
 def intersect(rule: ArgSpec, call: ArgSpec) -> ArgSpec | None:
     """The specification of both, or None where no word is both."""
+    if isinstance(call, Any) and not isinstance(rule, Any):
+        # nothing is known of the value: a rule that says more may also name options
+        call = replace(call, operand=False)
     if covers(rule, call):
         return call
     if isinstance(rule, PathWithin):

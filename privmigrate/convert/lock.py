@@ -40,6 +40,7 @@ class Lock:
 
     package: str = ""
     files: Mapping[str, LockedFile] = field(default_factory=dict)
+    options: tuple[str, ...] = ()  # that decide what is generated, by their names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def parse_lock(text: str, file: str) -> Lock:
                 )
                 for name, entry in data["files"].items()
             },
+            _texts(data.get("options", [])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{file}: error: is no lock of ours: {error!r}") from error
@@ -146,9 +148,10 @@ def print_lock(lock: Lock) -> str:
         head = f'{json.dumps(name)}: {{"sha256": {json.dumps(entry.digest)}, "units": ['
         files.append(f"  {head}\n{units}\n  ]}}" if units else f"  {head}]}}")
     body = ",\n".join(files)
-    return (
-        f'{{"format": {_FORMAT}, "package": {json.dumps(lock.package)}, "files": {{\n{body}\n}}}}\n'
-    )
+    head = f'"format": {_FORMAT}, "package": {json.dumps(lock.package)}'
+    if lock.options:
+        head += f', "options": {json.dumps(lock.options)}'
+    return f'{{{head}, "files": {{\n{body}\n}}}}\n'
 
 
 def _record_as_json(record: Record) -> dict[str, object]:

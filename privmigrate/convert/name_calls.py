@@ -10,7 +10,7 @@ from typing import Final
 
 from privmigrate.argv import template as argv
 from privmigrate.convert import vocabulary
-from privmigrate.convert.operation import Hole, Kill, Lit, Op
+from privmigrate.convert.operation import Hole, Kill, Lit, Op, program_family
 from privmigrate.convert.text import identifier
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -23,9 +23,9 @@ _LONGEST: Final = 40
 def names_of_call(op: Op) -> Iterator[str]:
     """Names for an operation, best first; the last ones are as good as numbers."""
     if isinstance(op.native, Kill):
-        signals = [signal for param in op.params for signal in _signals(param.spec)]
-        yield identifier("_".join(("kill", *signals[:1])))
-        yield identifier("_".join(("kill", *(p.rpartition("/")[2] for p in op.native.programs))))
+        if len({program_family(program) for program in op.native.programs}) > 1:
+            signals = [signal for param in op.params for signal in _signals(param.spec)]
+            yield identifier("_".join(("send", *signals)))
         return
     words = _telling(op)
     command = op.command.rpartition("/")[2]
@@ -59,7 +59,8 @@ def _telling(op: Op) -> list[str]:
         if text is None:
             continue
         after = op.words[number + 1] if number + 1 < len(texts) else None
-        names_value = isinstance(after, Hole) and not without_value
+        plain = without_value or text in vocabulary.PLAIN_FLAGS
+        names_value = isinstance(after, Hole) and not plain
         telling.extend(_words(text, names_value=names_value, first=not number))
     return telling
 

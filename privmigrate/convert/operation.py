@@ -200,6 +200,8 @@ class Op:
         comments: the comment lines above the rules.
         stdin: the command may read its standard input.
         templates: every command line that it takes as a list, for a checked one.
+        natively: `natives.do` does it, and executes the command where it cannot.
+        within: the folder that its path is checked to lie in, for a native.
         calls: the call sites that it was made from, sorted.
         prefixes: names of the prefix classes that it may run under.
         capabilities: what its commands get; None means everything its context has.
@@ -225,6 +227,8 @@ class Op:
     comments: tuple[str, ...] = ()
     stdin: bool = False
     templates: tuple[Template, ...] = ()
+    natively: bool = False
+    within: str = ""
     calls: tuple[Call, ...] = ()
     prefixes: tuple[str, ...] = ()
     capabilities: tuple[str, ...] | None = None
@@ -236,6 +240,11 @@ class Op:
     def plain_words(self) -> tuple[Word, ...]:
         """The words without parts that may be left out or repeated; all, where a rule made it."""
         return tuple(word for word in self.words if isinstance(word, Lit | Hole))
+
+    @property
+    def remembered(self) -> tuple[Source, ...]:
+        """The rules by which a later run finds it again: what calls need is found by its key."""
+        return () if self.calls else self.sources
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
 from privmigrate.convert.lower import lower
 from privmigrate.convert.merge import DOC, Choices, Note, State, Wanted, digest, merge
 from privmigrate.convert.name import name_constants, name_ops, name_prefixes
+from privmigrate.convert.natively import natively
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source
 from privmigrate.convert.past import Past, recall, rule_names
 from privmigrate.convert.place import (
@@ -46,13 +47,15 @@ class Options:
     needs: Needs = field(default_factory=lambda: Needs({}))
     choices: Choices = field(default_factory=Choices)
     keep_unreferenced: bool = False
+    made_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """Everything that came of it: what to write, and what to tell.
 
-    `texts` has every file of the package that is ours, the lock among them, by its name.
+    `texts` has every file of the package that is ours, the lock among them, by its name; `uses` and
+    `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments.
     """
 
     ops: tuple[Op, ...]
@@ -62,6 +65,7 @@ class Conversion:
     texts: Mapping[str, str]
     uses: tuple[Use, ...] = ()
     unlinked: tuple[Unlinked, ...] = ()
+    wide: tuple[Source, ...] = ()
 
 
 def convert(
@@ -76,6 +80,7 @@ def convert(
     outcomes += [each for each in lowered if isinstance(each, Outcome)]
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
+    wide = tuple(sorted(source for op in ops if op.rest for source in op.sources))
     past = recall(disk.lock, ops, prefixes)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
@@ -90,12 +95,14 @@ def convert(
         prefixes, plans, unlinked = found.prefixes, found.plans, found.unlinked
         past = recall(disk.lock, found.ops, prefixes)
         ops = tuple(place_in_family(op, past.recorded.get(op.key)) for op in found.ops)
+        ops = tuple(natively(op) for op in ops)
     ops = name_ops(ops, past.recorded, past.taken)
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
     texts, notes = _write(ops, prefixes, options, disk, past)
     outcomes.sort(key=lambda outcome: outcome.source)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
-    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, (*unlinked, *more))
+    stay = (*unlinked, *more)
+    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide)
 
 
 def _source(rule: Rule) -> Source:
@@ -167,8 +174,9 @@ def _write(
 
 def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     params = tuple(param.name for param in each.params)
+    sources = each.sources if isinstance(each, Prefix) else each.remembered
     was = past.was.get(each.key, "")
-    return Wanted(unit, each.name, params, rule_names(each.sources), was)
+    return Wanted(unit, each.name, params, rule_names(sources), was)
 
 
 def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
@@ -254,7 +262,7 @@ def _texts(
         locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
         kept |= merged.names
-    texts[NAME] = print_lock(Lock(options.package, locked))
+    texts[NAME] = print_lock(Lock(options.package, locked, options.made_with))
     return texts, notes
 
 

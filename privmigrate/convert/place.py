@@ -15,7 +15,7 @@ from privmigrate.convert.forms import command_lines
 from privmigrate.convert.operation import Cat, Kill, Lit, Op, Prefix, Source
 from privmigrate.convert.text import identifier
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet
-from privmigrate.privsep import knowledge
+from privmigrate.privsep import knowledge, natives
 
 COMMON: Final = "common"
 UNVERIFIED: Final = "unverified"
@@ -142,6 +142,8 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
         needed, context = NONE, _CONTEXTS.get(family or "", "process")
     else:
         needed, context, remarks = _known_needs(op, family, needs)
+    if needed is not None and op.natively and (native := natives.find(op.command)):
+        needed |= CapabilitySet.of(*native.CAPABILITIES)
     if op.calls and "Netns" in op.prefixes and context in _SEE_NO_NETWORK:
         # these alone of their kind are run in namespaces: the context of the others does not pay
         context = "network"
@@ -161,7 +163,9 @@ def _known_needs(
     """All that its command lines need."""
     needed: CapabilitySet = NONE
     context, remarks = "", dict[str, None]()
-    for words in command_lines(op):
+    for line in command_lines(op) or ((None,),):
+        # of a word that is not fixed, nothing is known here
+        words = [word if isinstance(word, str) else None for word in line]
         more, context, why = _needs_of_line(op, words, family, needs)
         if more is None:
             return None, context, why

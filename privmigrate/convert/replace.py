@@ -6,6 +6,7 @@ stays.
 
 import ast
 import builtins
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import Final
 from privmigrate.callsites.site import Convention, Reason, Root, Site
 from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
 from privmigrate.convert.effects import keeps_order, only_builds, pieces
+from privmigrate.convert.operation import Hole, Lit
 from privmigrate.convert.spelling import Call, spell
 from privmigrate.convert.use import Form, Use
 from privmigrate.diagnostics import Span
@@ -96,7 +98,6 @@ _NEVER: Final = {
     Reason.UNPARSED: "stands in a file that is no Python 3",
 }
 _ABOUT_ROOT: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
-_INPUT: Final = "process_input"
 # Options of an executor -> (what it means where it is not given).
 _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
     Convention.OSLO: {
@@ -145,6 +146,7 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
         raise _Stays(Because.MOVED, f"no call of {site.executor} begins here")
     options = _options(call, use)
     judged = _judged(use, options, target)
+    use = _as_written(use, call)
     positional, keywords = _arguments(use)
     form = Call(f"{callee}.{use.op.name}", judged, (*positional, *keywords))
     if not _in_order(call, form, document):
@@ -177,21 +179,36 @@ def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:
     known = _OPTIONS[site.convention]
     found: dict[str | None, ast.expr] = {}
     for keyword in call.keywords:
-        if keyword.arg is None:
-            raise _Stays(Because.OPTIONS, "has options that are not written at the call")
         if keyword.arg in known:
             found[keyword.arg] = keyword.value
-        elif keyword.arg == _INPUT:
-            if not use.stdin and not _is_none(keyword.value):
-                raise _Stays(Because.OPTIONS, "feeds the command something, and its entrypoint not")
-        elif keyword.arg == "addl_env":
-            if not any(each.environment for each in site.templates):
-                raise _Stays(Because.OPTIONS, "has an environment that is not known")
-        elif keyword.arg not in _ABOUT_ROOT:
-            raise _Stays(Because.OPTIONS, f"{keyword.arg} is nothing that an entrypoint has")
+        else:
+            _check_option(keyword, use)
+    for option in site.options:  # what a function in between adds
+        if option.name not in known or option.name in found:
+            continue
+        if not option.constant:
+            raise _Stays(Because.OPTIONS, f"{option.name} is not written at the call")
+        found[option.name] = parse_expression(option.source)
     if site.convention is Convention.LIST and len(call.args) > 1:
         raise _Stays(Because.OPTIONS, "has options that are given by position")
     return found
+
+
+def _check_option(keyword: ast.keyword, use: Use) -> None:
+    """Pass an option that the entrypoint is given otherwise, or that says how to become root."""
+    match keyword.arg:
+        case None:
+            raise _Stays(Because.OPTIONS, "has options that are not written at the call")
+        case "process_input":
+            if not use.stdin and not _is_none(keyword.value):
+                raise _Stays(Because.OPTIONS, "feeds the command something, and its entrypoint not")
+        case "addl_env":
+            if not any(each.environment for each in use.site.templates):
+                raise _Stays(Because.OPTIONS, "has an environment that is not known")
+        case name if name not in _ABOUT_ROOT:
+            raise _Stays(Because.OPTIONS, f"{name} is nothing that an entrypoint has")
+        case _:
+            return
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -229,6 +246,42 @@ def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:
     except ValueError:
         return ast.unparse(node) in {"logging.DEBUG", "processutils.LogErrors.DEFAULT"}
     return any(type(value) is type(each) and value == each for each in defaults)
+
+
+def _as_written(use: Use, call: ast.Call) -> Use:
+    """Prefer the expression that the call itself has for a whole word, and keep `+` for text.
+
+    What the analysis found behind a name is the same value, but not what a person wrote.
+    """
+    words = _written_words(use, call)
+    by_name: dict[str, ast.expr] = {}
+    for word, node in zip(use.op.words, words[1:], strict=False):
+        match word:
+            case Hole(number, "", ""):
+                by_name[use.op.params[number].name] = node
+            case Lit() | Hole():
+                continue
+            case _:
+                break  # from here on words may be missing
+    arguments = tuple(
+        dataclasses.replace(each, source=ast.unparse(by_name[each.name]))
+        if each.name in by_name and use.form is Form.TYPED
+        else each
+        for each in use.arguments
+    )
+    return dataclasses.replace(use, arguments=arguments)
+
+
+def _written_words(use: Use, call: ast.Call) -> list[ast.expr]:
+    """The words that the call has one by one, up to the first that stands for several."""
+    words = list(call.args)
+    if use.site.convention is Convention.LIST:
+        words = list(words[0].elts) if words and isinstance(words[0], ast.List) else []
+    spliced = next((n for n, each in enumerate(words) if isinstance(each, ast.Starred)), len(words))
+    words = words[:spliced]
+    first = words[0] if words else None
+    plain = isinstance(first, ast.Constant) and first.value == use.op.command
+    return words if plain and not use.under and len(use.site.templates) == 1 else []
 
 
 def _arguments(use: Use) -> tuple[list[str], list[str]]:
@@ -301,6 +354,8 @@ def _check_scope(use: Use, call: ast.Call, form: Call, document: Document) -> No
         raise _Stays(Because.SCOPE, f"{min(unknown)} is no name that is known here")
     if moved and any(isinstance(each, ast.Lambda) for each in inner):
         raise _Stays(Because.SCOPE, "is called later than its command line is built")
+    if _after_error(call, document):
+        raise _Stays(Because.SCOPE, "its command line is built where an error may come in between")
     scope = document.scope(call)
     if moved and not all(_within(scope, span) for span in use.site.building):
         raise _Stays(Because.SCOPE, "its command line is built outside of its function")
@@ -308,6 +363,19 @@ def _check_scope(use: Use, call: ast.Call, form: Call, document: Document) -> No
     others = (each for each in ast.walk(call) if isinstance(each, ast.Call) and each is not call)
     if any(ast.dump(each.func) == executor for each in others):
         raise _Stays(Because.NESTED, "holds another call of its executor")
+
+
+def _after_error(call: ast.Call, document: Document) -> bool:
+    """Whether the call stands in a handler, and its words are put together in what is tried."""
+    names = set(loaded_names(call))
+    inside: ast.AST = call
+    for each in document.around(call):
+        if isinstance(each, ast.Try) and inside not in (*each.body, *each.orelse):
+            tried = (node for statement in each.body for node in ast.walk(statement))
+            if any(isinstance(node, ast.stmt) and names & set(filled(node)) for node in tried):
+                return True
+        inside = each
+    return False
 
 
 def _within(scope: ast.AST, span: Span) -> bool:

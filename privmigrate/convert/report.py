@@ -31,6 +31,7 @@ class Row:
     capabilities: tuple[str, ...] | None = ()
     under: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    calls: int = 0  # that it was made from
 
     def as_json(self) -> dict[str, object]:
         """Plain values; capabilities are null where nothing is taken away."""
@@ -46,6 +47,7 @@ class Row:
             "capabilities": None if self.capabilities is None else list(self.capabilities),
             "under": list(self.under),
             "remarks": list(self.remarks),
+            **({"calls": self.calls} if self.calls else {}),
         }
 
 
@@ -71,6 +73,7 @@ def rows(
             op.capabilities,
             op.prefixes,
             op.remarks,
+            len(op.calls),
         )
         for op in ops
         for source in op.sources
@@ -117,9 +120,10 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
-    cells = [HEAD, *(_cells(row) for row in found)]
+    head = (*HEAD, "calls") if any(row.calls for row in found) else HEAD
+    cells = [head, *(_cells(row)[: len(head)] for row in found)]
     told: set[tuple[str, str]] = set()
-    widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(head) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
         text = "  ".join(padded).rstrip()
@@ -135,13 +139,14 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     width = row.width.upper() if row.width == Width.WIDE.value else row.width
     if row.fate not in {Fate.ENTRYPOINT, Fate.PREFIX}:
-        return (str(row.source), "-", row.fate.value, "", "")
+        return (str(row.source), "-", row.fate.value, "", "", "")
     return (
         str(row.source),
         row.entrypoint,
         width or row.fate.value,
         row.context,
         _capabilities(row.capabilities),
+        str(row.calls or ""),
     )
 
 

@@ -6,11 +6,13 @@ is listed, and stays.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from privmigrate.convert.document import Document, Function, Place
+from privmigrate.convert import rewrite
+from privmigrate.convert.callers import FileChange
+from privmigrate.convert.document import Document, Function, Place, Unreadable, read
 from privmigrate.convert.expected import arguments_of, words_of
 from privmigrate.convert.replace import Replacement
 from privmigrate.diagnostics import Span
@@ -324,3 +326,42 @@ def _command_lines(function: Function, replacements: Sequence[Replacement]) -> I
         else:
             why = "several entrypoints could be meant" if found else "no call that went runs this"
             yield node, None, why
+
+
+@dataclass(frozen=True, slots=True)
+class TestChange:
+    """One test file: as it was, its new bytes, and how many assertions moved."""
+
+    document: Document
+    after: bytes
+    assertions: int
+
+
+def move_tests(
+    files: Sequence[FileChange], texts: Mapping[str, bytes], package: str
+) -> tuple[tuple[TestChange, ...], tuple[Listed, ...]]:
+    """Move what can be moved of the tests among a service's files, and list the rest."""
+    replacements = [each for change in files for each in change.replacements]
+    sources = {change.document.name for change in files}
+    commands = {each.use.op.command.encode() for each in replacements}
+    changed: list[TestChange] = []
+    listed: list[Listed] = []
+    for name, data in sorted(texts.items()):
+        if name in sources or not _is_test(name) or not any(each in data for each in commands):
+            continue
+        try:
+            document = read(name, data)
+        except Unreadable as error:
+            listed.append(Listed(Span(name), str(error)))
+            continue
+        moves = plan_tests(document, replacements, package)
+        listed += moves.listed
+        if moves.expressions:
+            changes = rewrite.Changes(moves.expressions, added=moves.added)
+            changed.append(TestChange(document, rewrite.apply(document, changes), moves.assertions))
+    return tuple(changed), tuple(listed)
+
+
+def _is_test(name: str) -> bool:
+    *folders, file = name.split("/")
+    return "tests" in folders or "test" in folders or file.startswith("test_")

@@ -150,7 +150,8 @@ def _common_part(values: Sequence[str]) -> str:
 def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
     """Names from ``key=`` in the word itself, or from the flag or keyword before it."""
     if prefix:
-        key = prefix.lstrip("-").rstrip("=:")
+        # the key of ``of=/dev/`` too
+        key = (prefix.partition("=")[0] if "=" in prefix else prefix).lstrip("-").rstrip("=:")
         flag = vocabulary.FLAG_NAMES.get((command, prefix.rstrip("=:")))
         if _KEYWORD.match(key.rpartition(".")[2]) or flag:
             return [*([flag] if flag else []), key.rpartition(".")[2]]
@@ -161,7 +162,8 @@ def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -
     if flag:
         return [flag]
     if found := _FLAG.match(before):
-        return [] if command in vocabulary.FLAGS_WITHOUT_VALUE else [found[2]]
+        plain = command in vocabulary.FLAGS_WITHOUT_VALUE or before in vocabulary.PLAIN_FLAGS
+        return [] if plain else [found[2]]
     # the first word after the command says what is done, not what follows
     if number > 1 and _KEYWORD.match(before) and before.lower() not in vocabulary.VERBS:
         return [before]

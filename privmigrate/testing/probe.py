@@ -51,7 +51,7 @@ class Probe(str):
         return self._values.at(f"{self._path}.{name}")
 
     def __getitem__(self, key: object) -> object:  # type: ignore[override]
-        if isinstance(key, int | slice):
+        if isinstance(key, slice):
             return super().__getitem__(key)
         return self._values.at(f"{self._path}[{str(key)!r}]")
 

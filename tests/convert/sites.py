@@ -1,113 +1,121 @@
-"""Makes sites and uses by hand, for tests of what replaces them."""
+"""Call sites made by hand, and a package made of them."""
 
-import ast
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from privmigrate.argv import spec
-from privmigrate.callsites.site import Convention, Reason, Root, Site, Template, Text, Value, Word
-from privmigrate.convert.callers import FileChange, rewrite_file
-from privmigrate.convert.document import read
-from privmigrate.convert.operation import Hole, Kind, Lit, Op, Param
-from privmigrate.convert.replace import Left, Target
-from privmigrate.convert.use import Argument, Form, Use
-from privmigrate.diagnostics import Span
-
-FILE = "svc/driver.py"
-TARGET = Target("svc.privileged", policies=True, entrypoints=frozenset({"files.chmod_777"}))
-
-
-def op(*words: str, name: str, module: str = "files", keywords: tuple[str, ...] = ()) -> Op:
-    """An entrypoint; a word in capitals is a parameter, named like it."""
-    command, *rest = words
-    params = tuple(
-        Param(Kind.WORD, spec.Any(), name=word.lower(), keyword=word.lower() in keywords)
-        for word in rest
-        if word.isupper()
-    )
-    numbers = iter(range(len(params)))
-    shaped = tuple(Hole(next(numbers)) if word.isupper() else Lit(word) for word in rest)
-    return Op(
-        command,
-        (f"/bin/{command}",),
-        command,
-        "root",
-        "CommandFilter",
-        (),
-        shaped,
-        params,
-        module=module,
-        name=name,
-    )
-
-
-CHMOD = op("chmod", "777", "PATH", name="chmod_777")
-
-
-def site(source: str, text: str, **changes: Any) -> Site:
-    """The site whose call begins with `text`, which names its executor."""
-    tree = ast.parse(source)
-    executor = text.partition("(")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == executor:
-            segment = ast.get_source_segment(source, node) or ""
-            if segment.startswith(text):
-                break
-    else:
-        raise AssertionError(f"there is no {text}")
-    span = Span(FILE, node.lineno, node.col_offset + 1, node.end_lineno or 0)
-    words = (Word((Text("chmod"),)), Word((Text("777"),)), Word((Value("path", span),)))
-    made = Site(
-        span,
-        "svc.driver",
-        "",
-        executor,
-        Convention.OSLO,
-        Root.ALWAYS,
-        templates=(Template(words),),
-    )
-    return replace(made, **changes)
-
-
-def use(source: str, text: str, *arguments: str, of: Op = CHMOD, **changes: Any) -> Use:
-    """A typed use of an entrypoint, with these expressions for its parameters in their order."""
-    condition = str(changes.pop("condition", ""))
-    stdin = str(changes.pop("stdin", ""))
-    under = str(changes.pop("under", ""))
-    given = tuple(
-        Argument(param.name, expression, param.keyword)
-        for param, expression in zip(of.params, arguments, strict=True)
-    )
-    where = site(source, text, **changes)
-    return Use(where, of, Form.TYPED, given, under, stdin, condition=condition)
-
-
-def rewritten(source: str | bytes, *uses: Use, target: Target | None = None) -> bytes:
-    """The file's new bytes; a call that stays is an error."""
-    change, left = outcome(source, *uses, target=target)
-    assert left == []
-    assert change is not None
-    return change.after
-
-
-def outcome(
-    source: str | bytes,
-    *uses: Use,
-    target: Target | None = None,
-    others: dict[str, str] | None = None,
-) -> tuple[FileChange | None, list[Left]]:
-    data = source.encode() if isinstance(source, str) else source
-    names = frozenset(f"{each.op.module}.{each.op.name}" for each in uses)
-    chosen = target or Target("svc.privileged", policies=True, entrypoints=names)
-    document = read(FILE, data)
-    return rewrite_file(document, list(uses), chosen, {FILE: document.text, **(others or {})})
-
-
-NEVER = (
-    Reason.REMOTE,
-    Reason.REASSIGNED,
-    Reason.INJECTED,
-    Reason.OPTIONS,
-    Reason.SHELL,
-    Reason.WRAPPER,
+from privmigrate.argv.spec import Any, ArgSpec
+from privmigrate.callsites.site import (
+    Convention,
+    Option,
+    Optional,
+    Origin,
+    Part,
+    Reason,
+    Repeated,
+    Result,
+    Root,
+    Segment,
+    Site,
+    Template,
+    Text,
+    Value,
+    Word,
 )
+from privmigrate.convert import Conversion, Options, convert
+from privmigrate.convert.lock import Disk
+from privmigrate.diagnostics import Span
+from tests.convert.packages import EXEC_DIRS, NOTHING, rules_of
+
+HERE = Span("service/driver.py", 1, 1)
+
+
+def value(source: str, spec: ArgSpec | None = None, *, movable: bool = True) -> Value:
+    """A value that is called as the last part of its expression."""
+    found = re.search(r"(\w+)\W*\Z", source)
+    names = (found[1],) if found else ()
+    return Value(source, HERE, names, Origin.LOCAL, movable, spec if spec is not None else Any())
+
+
+def word(*parts: str | Value) -> Word:
+    """A word of text and values."""
+    made: list[Part] = [Text(part) if isinstance(part, str) else part for part in parts]
+    return Word(tuple(made))
+
+
+Given = str | Value | Word | Optional | Repeated
+
+
+def segments(*given: Given) -> tuple[Segment, ...]:
+    """Words: a text is a fixed one, a value one that it fills."""
+    return tuple(word(each) if isinstance(each, str | Value) else each for each in given)
+
+
+def when(guard: str, *given: Given, movable: bool = True) -> Optional:
+    """Words that are there if the guard is true."""
+    return Optional(guard, segments(*given), HERE, movable)
+
+
+def each(source: str, *given: Given, element: str = "each", movable: bool = True) -> Repeated:
+    """Words for each element of a list."""
+    return Repeated(source, segments(*given), HERE, element, movable)
+
+
+def template(
+    *given: Given,
+    env: Mapping[str, str | Value] | None = None,
+    netns: str = "",
+    prefix: Sequence[str] = (),
+    guard: str = "",
+) -> Template:
+    """One shape of a command line."""
+    return Template(
+        segments(*given),
+        tuple((name, word(text)) for name, text in (env or {}).items()),
+        word(value(netns)) if netns else None,
+        tuple(word(text) for text in prefix),
+        guard,
+    )
+
+
+def site(
+    *templates: Template,
+    reasons: Sequence[Reason] = (),
+    result: Result = Result.IGNORED,
+    line: int = 1,
+    function: str = "Driver.do",
+    words: str = "",
+    condition: str = "",
+) -> Site:
+    """A call of ``service/driver.py``."""
+    return Site(
+        span=Span("somewhere/service/driver.py", line, 9),
+        module="service.driver",
+        function=function,
+        executor="self._execute",
+        convention=Convention.OSLO,
+        root=Root.CONDITIONAL if condition else Root.ALWAYS,
+        condition=condition,
+        templates=tuple(templates),
+        reasons=tuple(reasons),
+        words_source=words,
+        result=result,
+    )
+
+
+def _options(options: Mapping[str, str]) -> tuple[Option, ...]:
+    return tuple(Option(name, source, constant=False) for name, source in options.items())
+
+
+def call(*given: Given, line: int = 1, condition: str = "", **options: str) -> Site:
+    """A call with one shape, and with these options of the executor."""
+    made = site(template(*given), line=line, condition=condition)
+    return replace(made, options=_options(options))
+
+
+def converted(
+    rules: str, *sites: Site, disk: Disk = NOTHING, package: str = "privileged", **options: object
+) -> Conversion:
+    """Convert rules of a.filters for these calls."""
+    chosen = Options(package=package, exec_dirs=EXEC_DIRS, **options)  # type: ignore[arg-type]
+    return convert(rules_of(rules), chosen, disk, sites)

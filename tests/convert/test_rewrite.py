@@ -11,7 +11,7 @@ from privmigrate.convert.document import Unreadable, read
 from privmigrate.convert.operation import Hole
 from privmigrate.convert.replace import Because, Target
 from privmigrate.convert.use import Argument, Form
-from tests.convert.sites import CHMOD, NEVER, TARGET, op, outcome, rewritten, use
+from tests.convert.rewriting import CHMOD, NEVER, TARGET, op, outcome, rewritten, use
 
 IMPORTS = "import os\n\nfrom svc import exception\nfrom svc import utils\n\n\n"
 HEAD = "import os\n\nfrom svc import exception\nimport svc.privileged.files\n\n\n"
