@@ -6,7 +6,7 @@ may do anything and the other is not always the same.
 """
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -152,6 +152,18 @@ def only_builds(function: Function) -> bool:
             case _:
                 continue
     return True
+
+
+def filled(node: ast.AST) -> Iterator[str]:
+    """Names whose list, or text, a statement adds to."""
+    match node:
+        case ast.AugAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method))):
+            if method in _LIST_METHODS:
+                yield name
+        case _:
+            return
 
 
 def is_quiet(statement: ast.stmt) -> bool:

@@ -8,7 +8,6 @@ from typing import Final
 
 from privmigrate.convert.document import Document, Place, bound_names, own_names
 
-
 _WORD: Final = re.compile(r"\w+")
 _DOTTED: Final = re.compile(r"(\w+)\.(?=(\w+))")
 _RENAMED: Final = re.compile(r"\bimport\s[^\n]*?\b(\w+)\s+as\s+(\w+)")
@@ -79,7 +78,9 @@ def _imports_from(own: Iterable[Import], top: str) -> bool:
         for alias in node.names
     ]
     plain = any(not is_from and name.startswith(f"{top}.") for is_from, name, _ in names)
-    return not plain and any(is_from and f"{module}.".startswith(f"{top}.") for is_from, _, module in names)
+    return not plain and any(
+        is_from and f"{module}.".startswith(f"{top}.") for is_from, _, module in names
+    )
 
 
 def _is_taken(document: Document, name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from privmigrate.callsites.site import Convention, Reason, Root, Site
 from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
-from privmigrate.convert.effects import keeps_order, only_builds, pieces
+from privmigrate.convert.effects import filled, keeps_order, only_builds, pieces
 from privmigrate.convert.operation import Hole, Lit
 from privmigrate.convert.spelling import Call, spell
 from privmigrate.convert.use import Form, Use
@@ -372,7 +372,7 @@ def _after_error(call: ast.Call, document: Document) -> bool:
     for each in document.around(call):
         if isinstance(each, ast.Try) and inside not in (*each.body, *each.orelse):
             tried = (node for statement in each.body for node in ast.walk(statement))
-            if any(isinstance(node, ast.stmt) and names & set(filled(node)) for node in tried):
+            if any(names & set(filled(node)) for node in tried):
                 return True
         inside = each
     return False

@@ -14,15 +14,17 @@ from privmigrate.convert import rewrite
 from privmigrate.convert.callers import FileChange
 from privmigrate.convert.document import Document, Function, Place, Unreadable, read
 from privmigrate.convert.expected import arguments_of, words_of
+from privmigrate.convert.imports import Naming, NewImport, name_module
+from privmigrate.convert.mocks import Mock, mocks_of
 from privmigrate.convert.replace import Replacement
 from privmigrate.diagnostics import Span
 
 _ONCE: Final = frozenset({"assert_called_once_with"})
 _ASSERTIONS: Final = _ONCE | {"assert_called_with", "assert_any_call"}
 _LISTS: Final = frozenset({"assert_has_calls"})
+_EQUAL: Final = frozenset({"self.assertEqual", "self.assertEquals"})
 _COUNTS: Final = frozenset({"assert_called_once", "assert_called", "call_count", "called"})
 _ANSWERS: Final = frozenset({"return_value", "side_effect"})
-_EXECUTORS: Final = frozenset({"execute", "_execute"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,16 @@ class Moves:
     Attributes:
         expressions: new text, by where an expression begins and ends.
         added: statements, by where the one begins that they come behind.
+        imports: import statements, by their text.
         listed: what stays.
         assertions: how many were moved.
     """
 
     expressions: dict[tuple[Place, Place], str] = field(default_factory=dict)
     added: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    imports: dict[str, NewImport] = field(default_factory=dict)
     listed: list[Listed] = field(default_factory=list)
     assertions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Mock:
-    """A mock of an executor in one test: its name, and the patch that made it."""
-
-    name: str
-    patch: ast.Call
-    executor: str
 
 
 _Expected = tuple[ast.Call, Replacement | None, tuple[str, ...] | str]
@@ -95,27 +90,39 @@ def _plan_function(
     expected = list(_command_lines(function, replacements))
     if not expected:
         return
-    mocks = {each.name: each for each in _mocks(function)}
+    mocks = {each.name: each for each in mocks_of(function)}
     by_mock: dict[str, list[_Expected]] = {}
     for call, replacement, arguments in expected:
         by_mock.setdefault(_receiver(document, call), []).append((call, replacement, arguments))
     for name, found in by_mock.items():
-        outcome = _move(document, function, mocks.get(name), found)
-        if isinstance(outcome, str):
+        mock = mocks.get(name)
+        outcome = _move(document, function, mock, found)
+        naming: Naming | None = Naming("")
+        if mock is not None and mock.by_object and not isinstance(outcome, str):
+            naming = name_module(document, package, outcome[0].replacement.use.op.module)
+        if naming is None:
+            outcome = "every name for the entrypoint's module is taken"
+        if isinstance(outcome, str) or mock is None or naming is None:
             moves.listed.extend(
-                Listed(Span(document.name, call.lineno, document.start(call)[1] + 1), outcome)
+                Listed(Span(document.name, call.lineno, document.start(call)[1] + 1), str(outcome))
                 for call, _, _ in found
             )
             continue
-        moves.expressions.update(_written(document, function, mocks[name], outcome, package))
-        moves.added.update(_added(document, mocks[name], outcome))
+        op = outcome[0].replacement.use.op
+        target = (
+            f"{naming.name}.{op.name}" if mock.by_object else f"{package}.{op.module}.{op.name}"
+        )
+        moves.expressions.update(_written(document, function, mock, outcome, target))
+        moves.added.update(_added(document, mock, outcome, target))
+        if naming.new is not None:
+            moves.imports[naming.new.text] = naming.new
         moves.assertions += len(outcome)
 
 
 def _move(
     document: Document,
     function: Function,
-    mock: _Mock | None,
+    mock: Mock | None,
     found: Sequence[_Expected],
 ) -> list[_Assertion] | str:
     """The assertions that move together with their mock, or why they stay."""
@@ -135,40 +142,66 @@ def _move(
         return f"it patches {mock.executor}, and the call was of {first.use.site.executor}"
     if any(each.replacement.form.judged != first.form.judged for each in assertions):
         return "its mock expects results that are judged in different ways"
-    if first.form.judged[0] and mock.patch.keywords:
-        return f"its patch has {mock.patch.keywords[0].arg}, and the result is judged by a policy"
-    if not all(each.once for each in assertions):
+    if first.form.judged[0] and mock.answer.keywords:
+        return f"its patch has {mock.answer.keywords[0].arg}, and the result is judged by a policy"
+    if not all(each.once for each in assertions) and not _is_counted(function, mock, assertions):
         return "other commands may be executed through its mock as well"
     return _only_asserted(document, function, mock, assertions) or assertions
 
 
+def _is_counted(function: Function, mock: Mock, assertions: Sequence[_Assertion]) -> bool:
+    """Whether the test says that the mock is called as often as it has assertions."""
+    count = f"{mock.name}.call_count"
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in _EQUAL:
+            given = {ast.unparse(each) for each in node.args[:2]}
+            if given == {count, str(len(assertions))}:
+                return True
+    return False
+
+
 def _only_asserted(
-    document: Document, function: Function, mock: _Mock, assertions: Sequence[_Assertion]
+    document: Document, function: Function, mock: Mock, assertions: Sequence[_Assertion]
 ) -> str:
     """Why a mock is more than what the assertions need, or ""."""
     moving = {id(each.call) for each in assertions}
-    for node in ast.walk(function):
-        if (
-            not isinstance(node, ast.Name)
-            or node.id != mock.name
-            or isinstance(node.ctx, ast.Store)
-        ):
-            continue
+    for node in _occurrences(function, mock):
+        where = f"(line {node.lineno})"
         parent = document.parents[node]
         if not isinstance(parent, ast.Attribute):
-            return f"{mock.name} is used otherwise too (line {node.lineno})"
+            return f"{mock.name} is used otherwise too {where}"
         outer = document.parents[parent]
         if parent.attr in _COUNTS or (isinstance(outer, ast.Call) and id(outer) in moving):
+            continue
+        if parent.attr in _LISTS and isinstance(outer, ast.Call) and _all_in(outer, moving):
             continue
         if parent.attr in _ANSWERS and isinstance(outer, ast.Assign):
             if _is_plain(outer.value):
                 continue
-            return f"what {mock.name} answers depends on the command line (line {node.lineno})"
-        return f"{mock.name}.{parent.attr} is no assertion of a command line (line {node.lineno})"
-    for keyword in mock.patch.keywords:
+            return f"what {mock.name} answers depends on the command line {where}"
+        return f"{mock.name}.{parent.attr} is no assertion of a command line {where}"
+    for keyword in mock.answer.keywords:
         if keyword.arg not in _ANSWERS or not _is_plain(keyword.value):
             return f"its patch has {keyword.arg or 'options that are not written there'}"
     return ""
+
+
+def _all_in(call: ast.Call, moving: set[int]) -> bool:
+    """Whether every call that a list of calls expects is one of these."""
+    if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.List):
+        return False
+    return all(id(each) in moving for each in call.args[0].elts)
+
+
+def _occurrences(function: Function, mock: Mock) -> Iterator[ast.expr]:
+    """Where a test reads the mock, by its name or by the dotted name of what it replaced."""
+    for node in ast.walk(function):
+        if (
+            isinstance(node, ast.Name | ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and ast.unparse(node) == mock.name
+        ):
+            yield node
 
 
 def _is_plain(node: ast.expr) -> bool:
@@ -189,92 +222,56 @@ def _is_plain(node: ast.expr) -> bool:
 def _written(
     document: Document,
     function: Function,
-    mock: _Mock,
+    mock: Mock,
     assertions: Sequence[_Assertion],
-    package: str,
+    target: str,
 ) -> Iterator[tuple[tuple[Place, Place], str]]:
-    op = assertions[0].replacement.use.op
-    dotted = f"{package}.{op.module}.{op.name}"
+    """New text of the patch, and of everything that is done with its mock."""
     callee = ast.unparse(mock.patch.func)
-    options = [f"{each.arg}={document.source(each.value)}" for each in mock.patch.keywords]
-    if callee.endswith(".object"):
+    items = [f"{each.arg}={document.source(each.value)}" for each in mock.patch.keywords]
+    if mock.by_object:
+        module, _, name = target.rpartition(".")
+        given = [document.source(each) for each in mock.patch.args[2:]]
+        items = [module, repr(name), *given, *items]
+    else:
         callee = callee.removesuffix(".object")
-    items = [repr(dotted), *options]
+        items = [repr(target), *items]
     yield (
         (document.start(mock.patch), document.end(mock.patch)),
         f"{callee}({', '.join(items)})",
     )
     method = assertions[0].replacement.form.judged[0]
-    called = f"{mock.name}.{method}.return_value" if method else mock.name
+    called = f"{_named(mock, target)}.{method}.return_value" if method else _named(mock, target)
     arguments = {id(each.call): each.arguments for each in assertions}
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
-            continue
-        outer = document.parents[node]
-        if node.value.id != mock.name:
-            continue
-        text = f"{called}.{node.attr}"
+    for node in _occurrences(function, mock):
+        parent = document.parents[node]
+        outer = document.parents[parent]
         if isinstance(outer, ast.Call) and id(outer) in arguments:
-            text += f"({', '.join(arguments[id(outer)])})"
+            text = f"{called}.{getattr(parent, 'attr', '')}({', '.join(arguments.pop(id(outer)))})"
             yield (document.start(outer), document.end(outer)), text
-        elif method:
-            yield (document.start(node), document.end(node)), text
+        elif called != mock.name:
+            yield (document.start(node), document.end(node)), called
+    for each in assertions:
+        if id(each.call) in arguments:  # one of a list of calls
+            text = f"{document.source(each.call.func)}({', '.join(each.arguments)})"
+            yield (document.start(each.call), document.end(each.call)), text
+
+
+def _named(mock: Mock, target: str) -> str:
+    """How the test has the mock now."""
+    return target if "." in mock.name else mock.name
 
 
 def _added(
-    document: Document, mock: _Mock, assertions: Sequence[_Assertion]
+    document: Document, mock: Mock, assertions: Sequence[_Assertion], target: str
 ) -> Iterator[tuple[Place, tuple[str, ...]]]:
     """Assertions of how the result is judged, which the executor was told with the words."""
     for each in assertions:
         method, options = each.replacement.form.judged
         if method:
             place = document.start(document.statement(each.call))
-            yield place, (f"{mock.name}.{method}.assert_called_once_with({', '.join(options)})",)
-
-
-def _mocks(function: Function) -> Iterator[_Mock]:
-    """Mocks that patches give names to: as `with ... as`, or a decorator's parameter."""
-    for node in ast.walk(function):
-        match node:
-            case ast.withitem(
-                context_expr=ast.Call() as patch, optional_vars=ast.Name(id=name)
-            ) if executor := _patched(patch):
-                yield _Mock(name, patch, executor)
-            case _:
-                continue
-    parameters = [each.arg for each in function.args.args if each.arg not in {"self", "cls"}]
-    for decorator in reversed(function.decorator_list):
-        if not isinstance(decorator, ast.Call) or not _is_patch(decorator):
-            return  # it may give arguments of its own
-        given = {each.arg for each in decorator.keywords}
-        if len(decorator.args) > _positions(decorator) or given & {"new", None}:
-            continue  # the replacement is given, and so no parameter
-        if not parameters:
-            return
-        name = parameters.pop(0)
-        if executor := _patched(decorator):
-            yield _Mock(name, decorator, executor)
-
-
-def _is_patch(call: ast.Call) -> bool:
-    return ast.unparse(call.func) in {"mock.patch", "mock.patch.object", "patch", "patch.object"}
-
-
-def _positions(call: ast.Call) -> int:
-    return 2 if ast.unparse(call.func).endswith(".object") else 1
-
-
-def _patched(call: ast.Call) -> str:
-    """What a patch replaces, where it is a function that executes; or ""."""
-    if not _is_patch(call) or len(call.args) != _positions(call):
-        return ""
-    last = call.args[-1]
-    if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
-        return ""
-    name = last.value
-    if _positions(call) > 1:
-        name = f"{ast.unparse(call.args[0])}.{name}"
-    return name if name.rpartition(".")[2] in _EXECUTORS else ""
+            judged = f"{_named(mock, target)}.{method}"
+            yield place, (f"{judged}.assert_called_once_with({', '.join(options)})",)
 
 
 def _receiver(document: Document, call: ast.Call) -> str:
@@ -282,7 +279,7 @@ def _receiver(document: Document, call: ast.Call) -> str:
     outer = _assertion(document, call)
     if outer is None or not isinstance(outer.func, ast.Attribute):
         return ""
-    return outer.func.value.id if isinstance(outer.func.value, ast.Name) else ""
+    return ast.unparse(outer.func.value)
 
 
 def _method(document: Document, call: ast.Call) -> str:
@@ -357,7 +354,8 @@ def move_tests(
         moves = plan_tests(document, replacements, package)
         listed += moves.listed
         if moves.expressions:
-            changes = rewrite.Changes(moves.expressions, added=moves.added)
+            imports = tuple(moves.imports[text] for text in sorted(moves.imports))
+            changes = rewrite.Changes(moves.expressions, added=moves.added, imports=imports)
             changed.append(TestChange(document, rewrite.apply(document, changes), moves.assertions))
     return tuple(changed), tuple(listed)
 

@@ -70,6 +70,11 @@ class _Editor(cst.CSTTransformer):
     ) -> cst.BaseExpression:
         return self._replaced(original_node, updated_node)
 
+    def leave_Name(  # noqa: N802 - libcst's name
+        self, original_node: cst.Name, updated_node: cst.Name
+    ) -> cst.BaseExpression:
+        return self._replaced(original_node, updated_node)
+
     def leave_Attribute(  # noqa: N802 - libcst's name
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.BaseExpression:

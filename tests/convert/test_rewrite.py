@@ -13,8 +13,9 @@ from privmigrate.convert.replace import Because, Target
 from privmigrate.convert.use import Argument, Form
 from tests.convert.rewriting import CHMOD, NEVER, TARGET, op, outcome, rewritten, use
 
-IMPORTS = "import os\n\nfrom svc import exception\nfrom svc import utils\n\n\n"
-HEAD = "import os\n\nfrom svc import exception\nimport svc.privileged.files\n\n\n"
+IMPORTS = "import os\n\nimport svc.exception\nfrom svc import utils\n\n\n"
+HEAD = "import os\n\nimport svc.exception\nimport svc.privileged.files\n\n\n"
+FROM = "from svc.privileged import files as privileged_files\n"
 PRIVSEP = "from svc.privsep import os as privsep_os\n\n"
 
 
@@ -273,8 +274,9 @@ def test_bytes_elsewhere_stay() -> None:
         "\tcmd = ['chmod', '777', path]\r\n\tutils.execute(*cmd, run_as_root=True)",
         "\tsvc.privileged.files.chmod_777(path)",
     ).replace(
-        "from svc import utils", "import svc.privileged.files\r\nfrom svc import utils"
-    ).encode("latin-1")
+        "from svc import utils",
+        "from svc.privileged import files as privileged_files\r\nfrom svc import utils",
+    ).replace("svc.privileged.files.", "privileged_files.").encode("latin-1")
     marked = b"\xef\xbb\xbf" + IMPORTS.encode() + body("utils.execute('chmod', path)").encode()
     plain = marked.removeprefix(b"\xef\xbb\xbf").decode()
     assert rewritten(marked, use(plain, "utils.execute(", "path")).startswith(b"\xef\xbb\xbfimport")
@@ -327,13 +329,13 @@ def test_a_second_run_finds_nothing_to_change() -> None:
         ("# only\n\n", "# only\n\nimport svc.privileged.files\n\n", "svc.privileged.files"),
         (
             "import os\n\n" + PRIVSEP + "x = privsep_os\n",
-            "import os\n\nfrom svc.privileged import files\n" + PRIVSEP + "x = privsep_os\n",
-            "files",
+            "import os\n\n" + FROM + PRIVSEP + "x = privsep_os\n",
+            "privileged_files",
         ),
         (
-            PRIVSEP + "files = 1\n",
-            "from svc.privileged import files as privileged_files\n" + PRIVSEP + "files = 1\n",
-            "privileged_files",
+            PRIVSEP + "privileged_files = 1\n",
+            "from svc.privileged import files\n" + PRIVSEP + "privileged_files = 1\n",
+            "files",
         ),
         ("import svc.privileged.files\n", "import svc.privileged.files\n", "svc.privileged.files"),
         (
@@ -348,10 +350,10 @@ def test_a_second_run_finds_nothing_to_change() -> None:
         ),
         (
             "from svc import a\nfrom svc import z  # b\n\na, z\n",
-            "from svc import a\nimport svc.privileged.files\nfrom svc import z  # b\n\na, z\n",
-            "svc.privileged.files",
+            "from svc import a\n" + FROM + "from svc import z  # b\n\na, z\n",
+            "privileged_files",
         ),
-        ("svc = 1\n", "from svc.privileged import files\n\nsvc = 1\n", "files"),
+        ("svc = 1\n", FROM + "\nsvc = 1\n", "privileged_files"),
         (
             "try:\n    import x\nexcept Exception:\n    x = 0\n",
             "import svc.privileged.files\n\ntry:\n    import x\nexcept Exception:\n    x = 0\n",
