@@ -1,0 +1,169 @@
+"""Loops: their bodies are gone through once, and lists that only grow in them are repetitions."""
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from privmigrate.callsites.frame import Frame, State, has_effect
+from privmigrate.callsites.index import assigned
+from privmigrate.callsites.resolve import Evaluator
+from privmigrate.callsites.site import Origin
+from privmigrate.callsites.values import (
+    Each,
+    Growing,
+    Guard,
+    Hole,
+    OneOf,
+    Opaque,
+    Seq,
+    Str,
+    Value,
+    options_of,
+    spliced,
+)
+
+if TYPE_CHECKING:
+    from privmigrate.callsites.analysis import Analysis
+
+GROWERS: Final = frozenset({"append", "extend"})
+
+
+class Loops(ABC):
+    """The half of going through a function that is about what happens again."""
+
+    analysis: "Analysis"
+    frame: Frame
+    evaluator: Evaluator
+
+    @property
+    def state(self) -> State:
+        """What is known at this point."""
+        return self.evaluator.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.evaluator.state = state
+
+    @abstractmethod
+    def block(self, body: Sequence[ast.stmt]) -> None:
+        """Go through statements."""
+
+    def unsettle(self, body: Sequence[ast.stmt], state: State) -> None:
+        """Any part of a block may have happened, any number of times."""
+        names, changed = touched(body)
+        for name in sorted(names & self.frame.locals):
+            state.names.pop(name, None)
+            state.versions[name] = self.frame.tick()
+        if changed:
+            state.heap = state.effects = self.frame.tick()
+
+    def loop(
+        self,
+        node: ast.For | ast.AsyncFor | ast.While,
+        hole: Hole | None,
+        element: str,
+        source: Value | None,
+    ) -> None:
+        """Go through the body once, and tell what is known in it and after it."""
+        before = self.state.copy()
+        growing = self._enter(node)
+        inside = self.state
+        if isinstance(node, ast.For | ast.AsyncFor):
+            self._bind_element(node.target, source)
+        self.block(node.body)
+        after = self.state if not self.state.ended else inside.copy()
+        after.ended = False
+        for name in growing:
+            self._grow(node, name, before, after, Each(hole, element, (), node))
+        left = before.copy()
+        self.unsettle(node.body, left)
+        for name in growing:
+            if name in after.names:
+                left.names[name] = after.names[name]
+        self.state = left
+
+    def _enter(self, node: ast.For | ast.AsyncFor | ast.While) -> list[str]:
+        """Forget what a round of the loop may change; lists that only grow are watched."""
+        growing = []
+        names, _ = touched([node])
+        grown = _grown(node.body)
+        held = {name: self.state.names.get(name) for name in grown}
+        self.unsettle([node], self.state)
+        for name in sorted(names & self.frame.locals):
+            value = held.get(name)
+            if isinstance(value, OneOf) and all(isinstance(v, Seq) for _, v in options_of(value)):
+                value = Seq(spliced(value))
+            if isinstance(value, Seq):
+                self.state.names[name] = Seq((*value.segments, Growing(node, name)))
+                growing.append(name)
+        return growing
+
+    def _grow(self, node: ast.AST, name: str, before: State, after: State, each: Each) -> None:
+        held, value = before.names.get(name), after.names.get(name)
+        if isinstance(held, OneOf):
+            held = Seq(spliced(held))
+        start = (*held.segments, Growing(node, name)) if isinstance(held, Seq) else ()
+        if isinstance(value, Seq) and value.segments[: len(start)] == start and start:
+            added = value.segments[len(start) :]
+            self.analysis.grown[node, name] = replace(each, segments=added)
+            after.names[name] = Seq(
+                (*start[:-1], *((replace(each, segments=added),) if added else ()))
+            )
+        else:
+            after.names.pop(name, None)
+
+    def _bind_element(self, target: ast.expr, source: Value | None) -> None:
+        self.unsettle([ast.Assign([target], ast.Constant(None))], self.state)
+        for each in ast.walk(target):
+            if isinstance(each, ast.Name):
+                hole = self.evaluator.hole(each, origin=Origin.LOOP)
+                value: Value = Opaque(hole)
+                if each is target and isinstance(source, Seq) and source.segments:
+                    words = source.segments
+                    if all(isinstance(word, Str) and word.text is not None for word in words):
+                        chosen = OneOf(tuple((Guard(None), w) for w in words if isinstance(w, Str)))
+                        spec = self.evaluator._chosen(each, chosen).spec  # noqa: SLF001
+                        value = Opaque(replace(hole, spec=spec))
+                self.evaluator.assign(each, value)
+
+
+def touched(body: Sequence[ast.stmt]) -> tuple[set[str], bool]:
+    """The names that statements may assign or change, and whether they may have effects."""
+    names: set[str] = set()
+    changed = False
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
+                names.add(node.id)
+            elif isinstance(node, ast.Call):
+                own = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+                if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+                    names.add(node.func.value.id)
+                    own = node.func.attr in (*GROWERS, "insert")
+                changed = changed or (not own and has_effect(node))
+            elif isinstance(node, ast.stmt):
+                for target, _ in assigned(node):
+                    changed = changed or not isinstance(target, ast.Name)
+                    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                        names.add(target.value.id)
+    return names, changed
+
+
+def _grown(body: Sequence[ast.stmt]) -> set[str]:
+    """The names of lists that a loop only appends to."""
+    grown: set[str] = set()
+    bound: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            match node:
+                case ast.AugAssign(ast.Name(name), ast.Add()):
+                    grown.add(name)
+                case ast.Call(ast.Attribute(ast.Name(name), method)):
+                    (grown if method in GROWERS else bound).add(name)
+                case ast.stmt():
+                    bound.update(t.id for t, _ in assigned(node) if isinstance(t, ast.Name))
+                case _:
+                    pass
+    return grown - bound
