@@ -81,11 +81,10 @@ def test_the_same_is_proven() -> None:
             lambda n: chmod_en(n),
         ),
         (
-            lambda execute, n, ns: (
-                execute("ip", "netns", "exec", ns, "env", "LC_ALL=C", "chmod", n, run_as_root=True)
-                and None
+            lambda execute, n, ns: execute(
+                "ip", "netns", "exec", ns, "env", "LC_ALL=C", "chmod", n, run_as_root=True
             ),
-            lambda n, ns: chmod_en(n, under=Netns(ns)) and None,
+            lambda n, ns: chmod_en(n, under=Netns(ns)),
         ),
     ],
 )
