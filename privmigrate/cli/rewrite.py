@@ -59,10 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.convert.told import proofs, tell
 
     told = _compute(arguments)
-    changes = {
-        Path(change.document.name): (change.document.data, change.after)
-        for change in (*told.rewriting.files, *told.tests)
-    }
+    pairs = [(each.document, each.after) for each in told.rewriting.files]
+    pairs += [(each.document, each.after) for each in told.tests]
+    changes = {Path(document.name): (document.data, after) for document, after in pairs}
     if arguments.prove:
         _write_proofs(Path(arguments.prove), proofs(told))
     if arguments.diff:

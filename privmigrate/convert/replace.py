@@ -6,16 +6,15 @@ stays.
 
 import ast
 import builtins
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from privmigrate.callsites.site import Convention, Reason, Root, Site
+from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
 from privmigrate.convert.effects import filled, keeps_order, only_builds, pieces
-from privmigrate.convert.operation import Hole, Lit
 from privmigrate.convert.spelling import Call, spell
 from privmigrate.convert.use import Form, Use
 from privmigrate.diagnostics import Span
@@ -146,13 +145,14 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
         raise _Stays(Because.MOVED, f"no call of {site.executor} begins here")
     options = _options(call, use)
     judged = _judged(use, options, target)
-    use = _as_written(use, call)
-    positional, keywords = _arguments(use)
+    given = written(use, call, document)
+    positional = [each.text for each in given if not each.keyword]
+    keywords = [str(each) for each in given if each.keyword]
     form = Call(f"{callee}.{use.op.name}", judged, (*positional, *keywords))
     if not _in_order(call, form, document):
         if positional and keywords and use.form is Form.TYPED:
             # by name, arguments can stand in any order
-            form = Call(form.callee, judged, tuple(_by_name(use)))
+            form = Call(form.callee, judged, tuple(by_name(use, given)))
         if not _in_order(call, form, document):
             raise _Stays(
                 Because.ORDER, "its arguments have effects, and would be evaluated in another order"
@@ -222,7 +222,7 @@ def _judged(
     convention = use.site.convention
     given = list(options_of(convention, options))
     if use.condition or use.site.root is Root.CONDITIONAL:
-        given.append(f"run_as_root={_one_line(use.condition or use.site.condition)}")
+        given.append(f"run_as_root={one_line(use.condition or use.site.condition)}")
     if convention is Convention.OSLO and not given:
         return "", ()
     if not target.policies:
@@ -246,71 +246,6 @@ def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:
     except ValueError:
         return ast.unparse(node) in {"logging.DEBUG", "processutils.LogErrors.DEFAULT"}
     return any(type(value) is type(each) and value == each for each in defaults)
-
-
-def _as_written(use: Use, call: ast.Call) -> Use:
-    """Prefer the expression that the call itself has for a whole word, and keep `+` for text.
-
-    What the analysis found behind a name is the same value, but not what a person wrote.
-    """
-    words = _written_words(use, call)
-    by_name: dict[str, ast.expr] = {}
-    for word, node in zip(use.op.words, words[1:], strict=False):
-        match word:
-            case Hole(number, "", ""):
-                by_name[use.op.params[number].name] = node
-            case Lit() | Hole():
-                continue
-            case _:
-                break  # from here on words may be missing
-    arguments = tuple(
-        dataclasses.replace(each, source=ast.unparse(by_name[each.name]))
-        if each.name in by_name and use.form is Form.TYPED
-        else each
-        for each in use.arguments
-    )
-    return dataclasses.replace(use, arguments=arguments)
-
-
-def _written_words(use: Use, call: ast.Call) -> list[ast.expr]:
-    """The words that the call has one by one, up to the first that stands for several."""
-    words = list(call.args)
-    if use.site.convention is Convention.LIST:
-        words = list(words[0].elts) if words and isinstance(words[0], ast.List) else []
-    spliced = next((n for n, each in enumerate(words) if isinstance(each, ast.Starred)), len(words))
-    words = words[:spliced]
-    first = words[0] if words else None
-    plain = isinstance(first, ast.Constant) and first.value == use.op.command
-    return words if plain and not use.under and len(use.site.templates) == 1 else []
-
-
-def _arguments(use: Use) -> tuple[list[str], list[str]]:
-    positional = [_one_line(each.source) for each in use.arguments if not each.keyword]
-    keywords = [f"{each.name}={_one_line(each.source)}" for each in use.arguments if each.keyword]
-    return positional, keywords + _others(use)
-
-
-def _by_name(use: Use) -> Iterator[str]:
-    """All arguments by name, in the order in which the command line has them."""
-    order = [word.number for word in use.op.words if hasattr(word, "number")]
-    names = [use.op.params[number].name for number in order]
-    given = {each.name: each for each in use.arguments}
-    for name in dict.fromkeys([*names, *given]):
-        if name in given:
-            yield f"{name}={_one_line(given[name].source)}"
-    yield from _others(use)
-
-
-def _others(use: Use) -> list[str]:
-    others = [f"stdin={_one_line(use.stdin)}"] if use.stdin else []
-    return others + ([f"under={_one_line(use.under)}"] if use.under else [])
-
-
-def _one_line(source: str) -> str:
-    """An expression on one line, as it is written where it is on one."""
-    if "\n" not in source and "\r" not in source:
-        return source.strip()
-    return ast.unparse(parse_expression(source))
 
 
 def _in_order(call: ast.Call, form: Call, document: Document) -> bool:

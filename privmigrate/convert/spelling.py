@@ -1,5 +1,6 @@
 """How a replacing call is written: on one line where it fits, else its arguments below it."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -57,6 +58,11 @@ def _filled(items: Sequence[str], indent: str, tail: int, newline: str) -> str:
     line = indent
     for number, item in enumerate(items):
         last = number == len(items) - 1
+        if len(indent) + len(item) + (tail if last else 1) > WIDTH:
+            *whole, rest = _broken(item, indent, newline)
+            lines += ([] if line == indent else [line]) + whole
+            line = indent
+            item = rest.strip()  # noqa: PLW2901 - what is left of it
         text = item if last else f"{item},"
         space = "" if line == indent else " "
         if line != indent and len(line) + len(space + text) + (tail if last else 0) > WIDTH:
@@ -64,3 +70,43 @@ def _filled(items: Sequence[str], indent: str, tail: int, newline: str) -> str:
             line, space = indent, ""
         line += space + text
     return newline.join([*lines, line])
+
+
+def _broken(item: str, indent: str, newline: str) -> list[str]:
+    """The lines of an argument that is too long for one."""
+    name, equals, source = item.partition("=") if _is_named(item) else ("", "", item)
+    node = ast.parse(source, mode="eval").body
+    inner = f"{indent}    "
+    head = f"{indent}{name}{equals}"
+    match node:
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            parts = [ast.unparse(body), f"if {ast.unparse(test)}", f"else {ast.unparse(orelse)}"]
+        case ast.BinOp(op=ast.Add()):
+            parts = [f"{ast.unparse(node.left)} +", ast.unparse(node.right)]
+        case ast.JoinedStr(values=values) if len(values) > 1:
+            parts = [ast.unparse(ast.JoinedStr(list(pair))) for pair in _pairs(values)]
+        case ast.Call(func=called, args=arguments, keywords=keywords):
+            items = [*map(ast.unparse, arguments)]
+            items += [f"{each.arg}={ast.unparse(each.value)}" for each in keywords if each.arg]
+            if len(items) != len(arguments) + len(keywords) or not items:
+                return [item]
+            rest = _filled(items, inner, 1, newline).split(newline)
+            return [f"{head}{ast.unparse(called)}(", *rest[:-1], f"{rest[-1]})"]
+        case _:
+            return [item]
+    return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]
+
+
+def _is_named(item: str) -> bool:
+    return item.partition("=")[0].isidentifier() and not item.partition("=")[2].startswith("=")
+
+
+def _pairs(values: Sequence[ast.expr]) -> list[tuple[ast.expr, ...]]:
+    """Text before a value together with the value."""
+    pairs: list[tuple[ast.expr, ...]] = []
+    for value in values:
+        if pairs and isinstance(pairs[-1][-1], ast.Constant):
+            pairs[-1] = (*pairs[-1], value)
+        else:
+            pairs.append((value,))
+    return pairs
