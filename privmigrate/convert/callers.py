@@ -17,7 +17,7 @@ from privmigrate.convert.imports import (
     place,
 )
 from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
-from privmigrate.convert.spelling import lay_out
+from privmigrate.convert.spelling import Call, lay_out
 from privmigrate.convert.tidy import unneeded
 from privmigrate.convert.use import Unlinked, Use
 from privmigrate.diagnostics import Span
@@ -136,7 +136,9 @@ def rewrite_file(
     dropped, kept = _unused_imports(document, done, (*statements, *functions), texts)
     changes = rewrite.Changes(
         {
-            (document.start(each.call), document.end(each.call)): _laid_out(each, document)
+            (document.start(each.call), document.end(each.call)): laid_out(
+                each.form, each.call, document
+            )
             for each in done
         },
         frozenset(document.start(each) for each in (*statements, *functions)),
@@ -178,15 +180,16 @@ def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Le
     )
 
 
-def _laid_out(each: Replacement, document: Document) -> str:
-    line, column = document.start(each.call)
+def laid_out(form: Call, node: ast.expr, document: Document) -> str:
+    """A call as it is written in a node's place."""
+    line, column = document.start(node)
     newline = "\r\n" if document.lines[line - 1].endswith("\r\n") else "\n"
-    statement = document.statement(each.call)
+    statement = document.statement(node)
     indent = document.indent(line)
     if hasattr(statement, "body") and document.start(statement)[0] == line:
         indent += "    "  # a header, which what it holds is indented as well
-    text = lay_out(each.form, column, indent, len(document.tail(each.call)), newline)
-    own = _on_its_own_line(document, each.call)
+    text = lay_out(form, column, indent, len(document.tail(node)), newline)
+    own = _on_its_own_line(document, node)
     # the block's own indentation comes with the block
     return text.replace(newline + document.indent(own.lineno), newline)
 

@@ -6,22 +6,26 @@ is listed, and stays.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.convert import rewrite
-from privmigrate.convert.callers import FileChange
+from privmigrate.convert.arguments import one_line
+from privmigrate.convert.callers import FileChange, laid_out
 from privmigrate.convert.document import Document, Function, Place, Unreadable, read
 from privmigrate.convert.expected import arguments_of, words_of
 from privmigrate.convert.imports import Naming, NewImport, name_module
 from privmigrate.convert.mocks import Mock, mocks_of
 from privmigrate.convert.replace import Replacement
+from privmigrate.convert.spelling import Call
 from privmigrate.diagnostics import Span
 
 _ONCE: Final = frozenset({"assert_called_once_with"})
 _ASSERTIONS: Final = _ONCE | {"assert_called_with", "assert_any_call"}
 _LISTS: Final = frozenset({"assert_has_calls"})
+_QUOTED: Final = re.compile(rb"[\"']([^\"'\n]+)[\"']")
 _EQUAL: Final = frozenset({"self.assertEqual", "self.assertEquals"})
 _COUNTS: Final = frozenset({"assert_called_once", "assert_called", "call_count", "called"})
 _ANSWERS: Final = frozenset({"return_value", "side_effect"})
@@ -228,17 +232,18 @@ def _written(
 ) -> Iterator[tuple[tuple[Place, Place], str]]:
     """New text of the patch, and of everything that is done with its mock."""
     callee = ast.unparse(mock.patch.func)
-    items = [f"{each.arg}={document.source(each.value)}" for each in mock.patch.keywords]
+    items = [f"{each.arg}={one_line(document.source(each.value))}" for each in mock.patch.keywords]
     if mock.by_object:
         module, _, name = target.rpartition(".")
-        given = [document.source(each) for each in mock.patch.args[2:]]
+        given = [one_line(document.source(each)) for each in mock.patch.args[2:]]
         items = [module, repr(name), *given, *items]
     else:
         callee = callee.removesuffix(".object")
         items = [repr(target), *items]
+    patch = Call(callee, ("", ()), tuple(items))
     yield (
         (document.start(mock.patch), document.end(mock.patch)),
-        f"{callee}({', '.join(items)})",
+        laid_out(patch, mock.patch, document),
     )
     method = assertions[0].replacement.form.judged[0]
     called = f"{_named(mock, target)}.{method}.return_value" if method else _named(mock, target)
@@ -247,14 +252,17 @@ def _written(
         parent = document.parents[node]
         outer = document.parents[parent]
         if isinstance(outer, ast.Call) and id(outer) in arguments:
-            text = f"{called}.{getattr(parent, 'attr', '')}({', '.join(arguments.pop(id(outer)))})"
-            yield (document.start(outer), document.end(outer)), text
+            form = Call(
+                f"{called}.{getattr(parent, 'attr', '')}", ("", ()), arguments.pop(id(outer))
+            )
+            yield (document.start(outer), document.end(outer)), laid_out(form, outer, document)
         elif called != mock.name:
             yield (document.start(node), document.end(node)), called
     for each in assertions:
         if id(each.call) in arguments:  # one of a list of calls
-            text = f"{document.source(each.call.func)}({', '.join(each.arguments)})"
-            yield (document.start(each.call), document.end(each.call)), text
+            form = Call(document.source(each.call.func), ("", ()), each.arguments)
+            place = (document.start(each.call), document.end(each.call))
+            yield place, laid_out(form, each.call, document)
 
 
 def _named(mock: Mock, target: str) -> str:
@@ -344,7 +352,7 @@ def move_tests(
     changed: list[TestChange] = []
     listed: list[Listed] = []
     for name, data in sorted(texts.items()):
-        if name in sources or not _is_test(name) or not any(each in data for each in commands):
+        if name in sources or not _is_test(name) or commands.isdisjoint(_QUOTED.findall(data)):
             continue
         try:
             document = read(name, data)
