@@ -101,7 +101,8 @@ def test_a_with_statement_patches_the_entrypoint(changes: list[FileChange]) -> N
     )
     assert listed == ()
     assert after.splitlines()[2:] == [
-        "        with mock.patch('svc.privileged.files.tee', return_value=('a', '')) as m:",
+        "        with mock.patch(",
+        "                'svc.privileged.files.tee', return_value=('a', '')) as m:",
         "            m.assert_called_once_with('/p', stdin='x')",
     ]
 
@@ -143,7 +144,9 @@ def test_mock_object_gets_the_module(changes: list[FileChange]) -> None:
         "",
         "class T:",
         "    def test_it(self):",
-        f"        m = self.mock_object(svc.privileged.files, 'chmod_777', {answer})",
+        "        m = self.mock_object(",
+        "            svc.privileged.files, 'chmod_777',",
+        f"            {answer})",
         "        m.assert_called_once_with('/p')",
         "",
         "    def test_other(self):",
