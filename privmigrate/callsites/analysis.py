@@ -34,6 +34,8 @@ from privmigrate.callsites.values import (
     Splice,
     Str,
     Value,
+    options_of,
+    spliced,
 )
 
 MAX_PASSES: Final = 6
@@ -223,15 +225,19 @@ class Analysis:
         if _is_generator(function):
             return value
         outcome = self.outcome(function)
-        if outcome is None or len(outcome.returns) != 1:
+        if outcome is None or not 0 < len(outcome.returns) <= MAX_WRAPPED:
             return value
         returned = outcome.returns[0]
+        if len(outcome.returns) > 1:
+            returned = OneOf(tuple((Guard(None), each) for each in outcome.returns))
         if not isinstance(returned, Seq | OneOf):
             return value
         filling = Filling(
             outcome.frame, bind(self.constants, function, Ref(function), arguments), decide
         )
         filled = filling.value(returned)
+        if isinstance(filled, OneOf) and all(isinstance(v, Seq) for _, v in options_of(filled)):
+            filled = Seq(spliced(filled))
         if isinstance(filled, Seq):
             return Seq(settle(filled.segments, self.grown), value.hole)
         return value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.executors.base import Callee, Executor, named
+from privmigrate.callsites.frame import is_pure_call
 from privmigrate.callsites.index import Class, Function
 from privmigrate.callsites.invocation import Invocation, function_of
 from privmigrate.callsites.making import made_of_words
@@ -61,8 +62,10 @@ class Calls:
         made = made_of_words(call)
         if made is not None:
             return made
-        if self._run(call):
+        ran = self._run(call)
+        if ran or not is_pure_call(node):
             ev.effect()
+        if ran:
             return Opaque(ev.hole(node, before, origin=Origin.OUTPUT))
         return _result(call)
 
@@ -101,7 +104,9 @@ class Calls:
         for target, option in targets:
             if named(target, settings.ignore) or named(call.text, settings.ignore):
                 return False
-            if self._direct(call, target, doubts) or self._through(call, option, doubts):
+            if target and (
+                self._direct(call, target, doubts) or self._through(call, option, doubts)
+            ):
                 return True
         # nothing is known of it: then its name and its keywords count
         loose = not all(target for target, _ in targets) or _takes_any_words(call)
@@ -156,7 +161,7 @@ class Calls:
             explicit=call.rooted or executor.ALWAYS_ROOT,
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
         )
-        self.analysis.record(ev.frame, raw.doubted(doubts))
+        self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts)))
         return True
 
     def _through(self, call: Invocation, option: Value, doubts: tuple[Reason, ...]) -> bool:
@@ -191,14 +196,14 @@ def _namespace(call: Invocation) -> Str:
     if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Attribute):
         wrapper = func.value.value
     value = ev.value(wrapper)
+    made = ast.Attribute(wrapper, "namespace", ast.Load())
+    hole = Hole(made, ev.frame, ev.hole(wrapper).stamp, ("namespace",), Origin.ATTRIBUTE)
     if isinstance(value, Instance) and value.arguments is not None:
         given = value.arguments.keywords.get("namespace")
         if given is None and value.arguments.positional:
             given = value.arguments.positional[0][0]
         if given is not None:
-            return ev.word(call.node, given)
-    made = ast.Attribute(wrapper, "namespace", ast.Load())
-    hole = Hole(made, ev.frame, ev.hole(wrapper).stamp, ("namespace",), Origin.ATTRIBUTE)
+            return Str(ev.word(call.node, given).parts, hole)
     return Str((hole,), hole)
 
 

@@ -137,6 +137,10 @@ class Constants:
         constant = [value for value in values if value is not None and is_constant(value)]
         if not constant:
             return None
+        if len(values) > 1 and all(isinstance(value, Seq) for value in values):
+            # every one of them is known, and when it is which is not
+            changing = Guard(None, reason=Reason.REASSIGNED)
+            return OneOf(tuple((changing, value) for value in values if value is not None))
         changed = any(
             f"{name}{how}".encode() in each.module.file.data
             for each in found
@@ -158,6 +162,12 @@ class Constants:
     def _assigned(self, assignment: Assignment) -> Value | None:
         if assignment.value is None:
             return None
+        if isinstance(assignment.value, ast.Name) and assignment.function is not None:
+            # a list that was built before
+            outcome = self.analysis.outcome(assignment.function)
+            held = outcome.state.names.get(assignment.value.id) if outcome else None
+            if isinstance(held, Seq):
+                return held
         return self.static(
             assignment.value, assignment.module, assignment.owner, assignment.function
         )

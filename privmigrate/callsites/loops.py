@@ -12,14 +12,20 @@ from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
 from privmigrate.callsites.values import (
     Each,
+    Either,
     Growing,
     Guard,
     Hole,
+    Maybe,
     OneOf,
     Opaque,
+    Row,
+    Segments,
     Seq,
+    Splice,
     Str,
     Value,
+    element_of,
     options_of,
     spliced,
 )
@@ -116,17 +122,60 @@ class Loops(ABC):
 
     def _bind_element(self, target: ast.expr, source: Value | None) -> None:
         self.unsettle([ast.Assign([target], ast.Constant(None))], self.state)
+        printed = isinstance(source, Opaque) and source.hole.origin is Origin.OUTPUT
+        if isinstance(source, Seq):
+            printed = any(
+                isinstance(each, Splice) and each.hole.origin is Origin.OUTPUT
+                for each in source.segments
+            )
+        origin = Origin.OUTPUT if printed else Origin.LOOP
+        elements = elements_of(source.segments) if isinstance(source, Seq) else None
+        places = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
         for each in ast.walk(target):
-            if isinstance(each, ast.Name):
-                hole = self.evaluator.hole(each, origin=Origin.LOOP)
-                value: Value = Opaque(hole)
-                if each is target and isinstance(source, Seq) and source.segments:
-                    words = source.segments
-                    if all(isinstance(word, Str) and word.text is not None for word in words):
-                        chosen = OneOf(tuple((Guard(None), w) for w in words if isinstance(w, Str)))
-                        spec = self.evaluator._chosen(each, chosen).spec  # noqa: SLF001
-                        value = Opaque(replace(hole, spec=spec))
-                self.evaluator.assign(each, value)
+            if not isinstance(each, ast.Name):
+                continue
+            hole = self.evaluator.hole(each, origin=origin)
+            if elements and each in places:
+                index = places.index(each) if isinstance(target, ast.Tuple | ast.List) else None
+                words = [word_at(element, index) for element in elements]
+                chosen = OneOf(tuple((Guard(None), w) for w in words if w is not None))
+                if all(word is not None for word in words):
+                    spec = self.evaluator.chosen(each, chosen).spec
+                    hole = replace(hole, spec=spec)
+            self.evaluator.assign(each, Opaque(hole))
+
+
+def elements_of(segments: Segments) -> list[Str | Row] | None:
+    """Everything that a loop over a list goes through; None where that is not known."""
+    found: list[Str | Row] = []
+    for segment in segments:
+        match segment:
+            case Str() | Row():
+                found.append(segment)
+            case Maybe(_, inner):
+                more = elements_of(inner)
+                if more is None:
+                    return None
+                found += more
+            case Either(branches):
+                for _, row in branches:
+                    more = elements_of(row)
+                    if more is None:
+                        return None
+                    found += more
+            case _:
+                return None
+    return found
+
+
+def word_at(element: Str | Row, index: int | None) -> Str | None:
+    """The word that a loop's target, or the one at an index of it, is."""
+    if index is None:
+        return element if isinstance(element, Str) else None
+    if not isinstance(element, Row):
+        return None
+    found = element_of(element.values, index)
+    return found if isinstance(found, Str) else None
 
 
 def touched(body: Sequence[ast.stmt]) -> tuple[set[str], bool]:

@@ -6,7 +6,7 @@ from typing import Final
 from privmigrate.argv.spec import Int
 from privmigrate.callsites.formatting import braces, constant_text, join_words, split
 from privmigrate.callsites.invocation import Invocation
-from privmigrate.callsites.site import Reason
+from privmigrate.callsites.site import Origin, Reason
 from privmigrate.callsites.values import (
     Dict,
     Each,
@@ -31,7 +31,10 @@ def made_of_words(call: Invocation) -> Value | None:
         case ast.Attribute(attr=method) if isinstance(base, Str):
             return _of_string(call, method, base)
         case ast.Attribute(attr="split" | "rsplit") if isinstance(base, Opaque):
-            return Seq((Splice(ev.hole(node, call.before), reason=Reason.SPLIT),))
+            origin = base.hole.origin
+            hole = ev.hole(node, call.before, origin=origin)
+            printed = origin is Origin.OUTPUT
+            return Seq((Splice(hole, reason=Reason.FREE_WORDS if printed else Reason.SPLIT),))
         case ast.Attribute(attr="copy") if isinstance(base, Seq | Dict):
             return base
         case ast.Attribute(holder, "get" | "pop" as method) if isinstance(base, Dict):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.argv.spec import Any, Choice, Int
 from privmigrate.callsites.conditions import test_of
 from privmigrate.callsites.formatting import as_string, field, percent
-from privmigrate.callsites.frame import Frame, State, has_effect, stamp
+from privmigrate.callsites.frame import Frame, State, stamp
 from privmigrate.callsites.names import names_of
 from privmigrate.callsites.site import Origin, Reason, Text
 from privmigrate.callsites.values import (
@@ -29,8 +29,10 @@ from privmigrate.callsites.values import (
     Piece,
     Plain,
     Ref,
+    Row,
     Segments,
     Seq,
+    Splice,
     Str,
     Value,
     element_of,
@@ -125,7 +127,7 @@ class Evaluator:
             case Plain(constant):
                 return Plain(constant, self.hole(node))
             case OneOf(options):
-                return OneOf(options, self._chosen(node, value))
+                return OneOf(options, self.chosen(node, value))
             case Ref(target, instance):
                 return Ref(target, instance, self.hole(node))
             case Instance():
@@ -146,8 +148,8 @@ class Evaluator:
             hole.reason,
         )
 
-    def _chosen(self, node: ast.expr, value: Value) -> Hole:
-        """An expression for one of several values, with their choice if they are texts."""
+    def chosen(self, node: ast.expr, value: Value) -> Hole:
+        """Make an expression for one of several values, with their choice if they are texts."""
         texts: list[str] = []
         for _, option in options_of(value):
             text = option.text if isinstance(option, Str) else None
@@ -190,6 +192,8 @@ class Evaluator:
                 found = element_of(segments, index)
             case Seq(segments), ast.Slice(lower, None, None):
                 found = tail_of(segments, lower)
+            case Opaque(hole), ast.Slice(None, None, None) if hole.parameter:
+                found = Seq((Splice(hole),))
             case Dict(), ast.Constant(str() as key):
                 found = base.get(key)
             case _:
@@ -251,7 +255,7 @@ class Evaluator:
                 hole = value.whole or self.hole(node)
                 return Str((hole,), hole)
             case OneOf(_, whole):
-                hole = self._chosen(node, value) if whole is None else whole
+                hole = self.chosen(node, value) if whole is None else whole
                 return Str((hole,), hole)
             case _:
                 found = pieces(value) or (self.hole(node),)
@@ -263,13 +267,16 @@ class Evaluator:
 
     def _value_List(self, node: ast.List | ast.Tuple | ast.Set) -> Value:  # noqa: N802
         before = self.state.effects
-        found: list[Str | Segments] = []
+        found: list[Segments] = []
         for each in node.elts:
+            value = self.value(each.value if isinstance(each, ast.Starred) else each)
             if isinstance(each, ast.Starred):
-                found.append(self.segments(self.value(each.value)))
+                found.append(self.segments(value))
+            elif isinstance(value, Seq):
+                found.append((Row(value.segments, value.whole or self.hole(each)),))
             else:
-                found.append(self.word(each, self.value(each)))
-        row = tuple(s for each in found for s in ((each,) if isinstance(each, Str) else each))
+                found.append((self.word(each, value),))
+        row = tuple(segment for each in found for segment in each)
         return Seq(row, self.hole(node, before))
 
     _value_Tuple = _value_List  # noqa: N815
@@ -312,7 +319,7 @@ class Evaluator:
         guard = self.guard(node.test)
         options = ((guard, self.value(node.body)), (guard.opposite(), self.value(node.orelse)))
         found = OneOf(options)
-        hole = self._chosen(node, found)
+        hole = self.chosen(node, found)
         spec = hole.spec
         return OneOf(options, self.hole(node, before, spec=spec))
 
@@ -368,10 +375,7 @@ class Evaluator:
 
     def _value_Call(self, node: ast.Call) -> Value:  # noqa: N802
         before = self.state.effects
-        found = self.analysis.calls.value(self, node, before)
-        if has_effect(node) and self.state.effects == before:
-            self.effect()
-        return found
+        return self.analysis.calls.value(self, node, before)
 
     def effect(self) -> None:
         """Something happened that may change objects."""

@@ -23,6 +23,7 @@ from privmigrate.callsites.values import (
     Hole,
     Maybe,
     Piece,
+    Row,
     Segments,
     Splice,
     Str,
@@ -53,6 +54,7 @@ class Shapes:
             self.reasons[Reason.TOO_MANY] = None
             return
         for guards, row in rows:
+            self.reasons.update({each.reason: None for each in guards if each.reason})
             self._add_row(guards, row)
 
     def _add_row(self, guards: tuple[Guard, ...], row: Segments) -> None:
@@ -103,7 +105,7 @@ class Shapes:
                     source = expression(hole)
                     span = span_of(hole) or self._span()
                     found.append(Repeated(source, (), span, movable=movable))
-                case Growing() | Either():
+                case Growing() | Either() | Row():
                     self.reasons[Reason.TOO_MANY] = None
                     found.append(Repeated("", (), self._span(), movable=False))
         return tuple(found)
@@ -216,7 +218,7 @@ def _rows(segments: Segments) -> list[tuple[tuple[Guard, ...], Segments]] | None
     """Every row of segments without alternatives; None where they are too many."""
     rows: list[tuple[tuple[Guard, ...], Segments]] = [((), ())]
     for segment in segments:
-        choices = _choices(segment, first=not all(row for _, row in rows))
+        choices = _choices(segment, first=all(_is_prefix(row) for _, row in rows))
         if choices is None or len(rows) * len(choices) > MAX_TEMPLATES:
             return None
         rows = [
@@ -228,33 +230,57 @@ def _rows(segments: Segments) -> list[tuple[tuple[Guard, ...], Segments]] | None
     return rows
 
 
-def _choices(segment: object, *, first: bool) -> list[tuple[tuple[Guard, ...], Segments]] | None:
+def _is_prefix(row: Segments) -> bool:
+    """Whether a row is nothing yet, or variables that are set for what follows."""
+    if not row:
+        return True
+    texts = [each.parts[0] if isinstance(each, Str) and each.parts else None for each in row]
+    return texts[0] == Text("env") and all(
+        isinstance(text, Text) and "=" in text.text for text in texts[1:]
+    )
+
+
+_Choices = list[tuple[tuple[Guard, ...], Segments]] | None
+
+
+def _choices(segment: object, *, first: bool) -> _Choices:
+    """What may stand in the place of a segment; None where that is too much."""
     match segment:
         case Either(branches):
-            found: list[tuple[tuple[Guard, ...], Segments]] = []
-            for guard, inner in branches:
-                rows = _rows(inner)
-                if rows is None or len(found) + len(rows) > MAX_TEMPLATES:
-                    return None
-                found.extend(((guard, *guards), row) for guards, row in rows)
-            return found
+            return _of_either(branches)
         case Maybe(guard, inner):
-            rows = _rows(inner)
-            if rows is None:
-                return None
-            if first or len(rows) > 1:
-                there = [((guard, *guards), row) for guards, row in rows]
-                return [*there, ((guard.opposite(),), ())]
-            return [((), (Maybe(guard, rows[0][1]),))]
+            return _of_maybe(guard, inner, first=first)
         case Each(source, element, inner, node):
             rows = _rows(inner)
             if rows is None or len(rows) > 1:
                 return None
             return [((), (Each(source, element, rows[0][1], node),))]
+        case Row(_, whole):
+            return [((), (Str((whole,), whole),))]
         case Str() | Splice() | Growing():
             return [((), (segment,))]
         case _:
             return None
+
+
+def _of_either(branches: tuple[tuple[Guard, Segments], ...]) -> _Choices:
+    found: list[tuple[tuple[Guard, ...], Segments]] = []
+    for guard, inner in branches:
+        rows = _rows(inner)
+        if rows is None or len(found) + len(rows) > MAX_TEMPLATES:
+            return None
+        found.extend(((guard, *guards), row) for guards, row in rows)
+    return found
+
+
+def _of_maybe(guard: Guard, inner: Segments, *, first: bool) -> _Choices:
+    rows = _rows(inner)
+    if rows is None:
+        return None
+    if not first and len(rows) == 1:
+        return [((), (Maybe(guard, rows[0][1]),))]
+    there = [((guard, *guards), row) for guards, row in rows]
+    return [*there, ((guard.opposite(),), ())]
 
 
 def _contradict(guards: tuple[Guard, ...], more: tuple[Guard, ...]) -> bool:

@@ -16,7 +16,7 @@ MAX_TEXTS: Final = 48
 # Keyword arguments that an entrypoint has, or that change nothing for a caller.
 KNOWN_OPTIONS: Final = frozenset({
     "check_exit_code", "process_input", "attempts", "delay_on_retry", "log_errors", "loglevel",
-    "extra_ok_codes", "return_stderr", "log_fail_as_error", "privsep_exec", "timeout",
+    "extra_ok_codes", "return_stderr", "log_fail_as_error", "privsep_exec",
 })  # fmt: skip
 
 
@@ -69,6 +69,7 @@ class Reason(Enum):
     TOO_MANY = "too-many"  # more alternatives than are followed
     SHELL = "shell"  # the command line is a shell's program
     OPTIONS = "options"  # keyword arguments that no entrypoint has (cwd, shell, ...)
+    PROCESS = "process"  # the caller gets a running process
     WRAPPER = "wrapper"  # forwards its own parameters: its callers are the sites
     UNPARSED = "unparsed"  # the file is no Python 3
 
@@ -338,5 +339,5 @@ UNRESOLVED: Final = frozenset({
 })  # fmt: skip
 """With one of these the command line is not known."""
 
-BLOCKING: Final = frozenset({Reason.REMOTE, Reason.OPTIONS, Reason.REASSIGNED, Reason.SHELL})
+BLOCKING: Final = frozenset({Reason.REMOTE, Reason.REASSIGNED, Reason.PROCESS})
 """With one of these it is known, but no entrypoint may take its place without a person."""

@@ -65,11 +65,13 @@ class Guard:
     Attributes:
         hole: None where it cannot be written as an expression (an exception, a loop).
         test: what it asks of a parameter, where that is simple: kind, parameter, operand.
+        reason: why what it chooses is no constant.
     """
 
     hole: Hole | None
     negated: bool = False
     test: tuple[str, str, str] | None = None
+    reason: Reason | None = None
 
     def opposite(self) -> "Guard":
         """The guard that holds when this one does not."""
@@ -127,6 +129,14 @@ class Splice:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A list or tuple inside of a list: no word, but a loop may take it apart."""
+
+    values: "Segments"
+    whole: Hole
+
+
+@dataclass(frozen=True, slots=True)
 class Growing:
     """What a loop that is being evaluated has put there in earlier rounds."""
 
@@ -134,7 +144,7 @@ class Growing:
     name: str
 
 
-Segment = Str | Maybe | Either | Each | Splice | Growing
+Segment = Str | Maybe | Either | Each | Splice | Row | Growing
 Segments = tuple[Segment, ...]
 
 

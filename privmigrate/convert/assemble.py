@@ -208,7 +208,7 @@ def arguments(assembled: Assembled, binding: Binding, shape: Shape) -> dict[int,
             if isinstance(part, argv.Opt):
                 value = f"bool({shape.parts[part.name].source})"
         elif isinstance(part, argv.Rep):
-            value = _items(binding[place.key], shape.parts[part.name], shape)
+            value = _items(place, binding[place.key], shape.parts[part.name], shape)
         else:
             value = _value(place, binding[place.key], shape)
             if isinstance(part, argv.Opt) and value is not None:
@@ -233,14 +233,14 @@ def _value(place: Place, bound: Bound, shape: Shape) -> str | None:
 def slot_value(slot: Slot, prefix: str = "", suffix: str = "") -> str | None:
     """Python for what stands between these two in a word."""
     if (prefix, suffix) == (slot.prefix, slot.suffix):
-        return slot.expression
-    return slot.whole if not prefix and not suffix else None
+        return slot.expression or None
+    return slot.whole or None if not prefix and not suffix else None
 
 
-def _items(bound: Bound, part: Part, shape: Shape) -> str | None:
+def _items(place: Place, bound: Bound, part: Part, shape: Shape) -> str | None:
     if not isinstance(bound, argv.Hole):
         return None
-    slot = shape.slots[bound.name]
-    if part.element in {"", slot.expression}:
-        return f"tuple({part.source})"
-    return f"tuple({slot.expression} for {part.element} in {part.source})"
+    value = slot_value(shape.slots[bound.name], place.prefix, place.suffix)
+    if value is None or part.element in {"", value}:
+        return value and f"tuple({part.source})"
+    return f"tuple({value} for {part.element} in {part.source})"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from privmigrate.callsites.site import Reason, Site
+from privmigrate.callsites.site import UNRESOLVED, Reason, Site
 from privmigrate.convert.chain import attach
 from privmigrate.convert.gather import gather, merge_calls
 from privmigrate.convert.link import link, rules_by_name, why_denied
@@ -19,16 +19,7 @@ from privmigrate.convert.plan import Plan
 from privmigrate.convert.shape import shape_of
 from privmigrate.convert.use import Unlinked, Why
 
-INCOMPLETE: Final = frozenset(
-    (
-        Reason.SPLIT,
-        Reason.FREE_WORDS,
-        Reason.FREE_COMMAND,
-        Reason.REASSIGNED,
-        Reason.TOO_MANY,
-        Reason.SHELL,
-    )
-)
+INCOMPLETE: Final = UNRESOLVED | {Reason.REASSIGNED, Reason.SHELL}
 """Reasons for which a call may run more than its templates say."""
 NO_CALLS: Final = frozenset((Reason.WRAPPER, Reason.UNPARSED))
 """Reasons for which a place is no call by itself."""

@@ -105,6 +105,6 @@ def native_op(mine: Sequence[Candidate]) -> tuple[Op, Plan]:
             sources=tuple(sorted({source for each in mine for source in each.rule.sources})),
         )
     slot = shape.slots[process.name] if isinstance(process, argv.Hole) else None
-    if slot is None or not slot.movable:
+    if slot is None or not slot.whole:
         return op, Plan(site, op.key, Form.TYPED, why=Why.IN_PIECES)
     return op, Plan(site, op.key, Form.TYPED, {0: slot.whole, 1: repr(signal)})

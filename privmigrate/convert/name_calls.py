@@ -34,12 +34,11 @@ def names_of_call(op: Op) -> Iterator[str]:
         for count in (min(len(words), _MOST_WORDS), *range(_MOST_WORDS + 1, len(words) + 1))
     )
     yield from (name for name in names if len(name) <= _LONGEST)
-    for call in op.calls:
-        function = call.function.rpartition(".")[2].strip("_")
-        if function:
-            yield identifier(f"{command}_{function}")
-    for call in op.calls:
-        function = call.function.rpartition(".")[2].strip("_")
+    functions = [call.function.rpartition(".")[2].strip("_") for call in op.calls]
+    for function in filter(None, functions):
+        said = identifier(command).strip("_") in function.split("_")
+        yield identifier(function if said else f"{command}_{function}")
+    for function, call in zip(functions, op.calls, strict=True):
         module = call.module.rpartition(".")[2]
         yield identifier(f"{command}_{module}_{function}")
 

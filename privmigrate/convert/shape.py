@@ -14,15 +14,17 @@ from privmigrate.argv.spec import Any, ArgSpec, Choice, Const, Int, Key, Matches
 from privmigrate.argv.template import Hole, Lit, Opt, Rep, Segment, Template
 from privmigrate.callsites import site as sites
 from privmigrate.callsites.site import Text, Value
+from privmigrate.convert.intersect import unframed
 from privmigrate.convert.words import OPERAND
 
 FREE: Final = Any(newline=False)
 """A value behind something fixed, which makes an operand of it whatever it is."""
 BELOW: Final = Matches(".+", no_dotdot=True)
 """What follows a directory."""
-CHOSEN_OPTION: Final = Matches(r"[A-Za-z0-9].*")
+CHOSEN_OPTION: Final = Matches("[A-Za-z0-9][A-Za-z0-9_-]*")
 """What follows a dash: the name of an option that the caller chooses."""
 
+_REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
 
@@ -33,9 +35,9 @@ class Slot:
 
     Attributes:
         prefix, suffix: what stands around the value in the word.
-        expression: Python for the value, and for the whole word.
+        expression: Python for the value where the call stands, or "" where there is none.
+        whole: the same for the whole word.
         names: what it may be called, best first.
-        movable: the expression may be evaluated where the call stands.
     """
 
     prefix: str
@@ -43,7 +45,6 @@ class Slot:
     expression: str
     whole: str
     names: tuple[str, ...]
-    movable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Shape:
         """Whether everything can be told where the call stands."""
         return (
             not self.free
-            and all(slot.movable for slot in self.slots.values())
+            and all(slot.expression or slot.whole for slot in self.slots.values())
             and all(part.movable for part in self.parts.values())
         )
 
@@ -116,15 +117,21 @@ class _Building:
         spec = _framed(prefix, _spec_of(inner, prefix, suffix), suffix)
         if isinstance(spec, Const):
             return Lit(spec.text)
-        self.slots[name] = Slot(
-            prefix,
-            suffix,
-            _joined(inner),
-            _joined(word.parts),
-            _names_of(values),
-            all(value.movable for value in values),
-        )
+        whole = _whole(word, values)
+        expression = _joined(inner) if all(value.movable for value in values) else ""
+        if whole and not expression and (prefix or suffix):
+            spec, prefix, suffix = unframed(spec), "", ""
+        if not prefix and not suffix:
+            expression = whole
+        self.slots[name] = Slot(prefix, suffix, expression, whole, _names_of(values))
         return Hole(name, spec)
+
+
+def _whole(word: sites.Word, values: Sequence[Value]) -> str:
+    """Python for a word, preferably as it is written."""
+    if word.source and word.movable:
+        return word.source
+    return _joined(word.parts) if all(value.movable for value in values) else ""
 
 
 def shape_of(written: Sequence[sites.Segment]) -> Shape:
@@ -165,9 +172,15 @@ def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
         case (Value(spec=spec),):
             return spec
         case _:
-            pattern = "".join(_pattern_of(part) for part in inner)
+            pattern = _REPEATED.sub(".*", "".join(_pattern_of(part) for part in inner))
+            if pattern == ".*":
+                return _spec_of((replace(_first_value(inner), spec=Any()),), prefix, suffix)
             start = "" if prefix.strip("-") else "(?!-)"
             return Matches(start + pattern, no_dotdot=below)
+
+
+def _first_value(parts: Sequence[sites.Part]) -> Value:
+    return next(part for part in parts if isinstance(part, Value))
 
 
 def _pattern_of(part: sites.Part) -> str:

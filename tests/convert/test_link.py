@@ -88,7 +88,9 @@ def test_words_of_the_rule_that_the_call_does_not_fill_freely() -> None:
     assert "path: Annotated[" in entrypoint(conversion)
     assert 'run(LS, "-l", path)' in entrypoint(conversion)
     assert only(conversion).width is Width.NARROWED
-    exact = converted(rule, call("ls", value("how"), PATH))
+    exact = converted(
+        r"x: RegExpFilter, ls, root, ls, (-l|-a), \d+", call("ls", value("how"), PATH)
+    )
     assert 'Literal["-l", "-a"]' in entrypoint(exact)
     assert only(exact).width is Width.EXACT
 

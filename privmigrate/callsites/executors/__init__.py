@@ -9,6 +9,7 @@ from privmigrate.callsites.executors.base import Executor
 from privmigrate.callsites.executors.injected import Injected
 from privmigrate.callsites.executors.lists import Lists
 from privmigrate.callsites.executors.netns import Netns
+from privmigrate.callsites.executors.processes import Processes
 from privmigrate.callsites.executors.processutils import Processutils
 from privmigrate.callsites.executors.rooted import Rooted
 
@@ -16,6 +17,7 @@ EXECUTORS: Final[dict[str, Executor]] = {
     "netns": Netns(),
     "processutils": Processutils(),
     "lists": Lists(),
+    "processes": Processes(),
     "rooted": Rooted(),
     "injected": Injected(),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
-from privmigrate.callsites.site import Convention
+from privmigrate.callsites.site import Convention, Reason
 from privmigrate.examples import Ignored, Yields
 
 
@@ -39,6 +39,8 @@ class Executor(ABC):
         SEEDS: what a file mentions that calls such an executor.
         CONVENTION: how the command line is passed.
         ALWAYS_ROOT: it runs as root, whatever its keyword arguments say.
+        IN_NAMESPACE: it runs in the network namespace of what it is called on.
+        DOUBTS: why no call of it can be replaced as it stands.
     """
 
     EXAMPLES: ClassVar[tuple[Yields | Ignored, ...]]
@@ -46,6 +48,7 @@ class Executor(ABC):
     CONVENTION: ClassVar[Convention] = Convention.OSLO
     ALWAYS_ROOT: ClassVar[bool] = False
     IN_NAMESPACE: ClassVar[bool] = False
+    DOUBTS: ClassVar[tuple[Reason, ...]] = ()
 
     @abstractmethod
     def recognises(self, callee: Callee) -> bool:

@@ -14,7 +14,6 @@ class Lists(Executor):
         "neutron*.agent.linux.utils.execute",
         "neutron*.agent.common.utils.execute",
         "*.agent.linux.utils.execute",
-        "*.agent.linux.utils.create_process",
     )
     CONVENTION = Convention.LIST
     EXAMPLES = (
