@@ -15,7 +15,7 @@ from privmigrate.callsites.site import Convention, Segment, Site, Value, Word
 from privmigrate.convert.document import Document, Function, bound_names, loaded_names
 from privmigrate.convert.effects import is_quiet
 from privmigrate.convert.replace import Replacement, Target
-from privmigrate.convert.tidy import touched
+from privmigrate.convert.tidy import blocks, touched
 
 _BUILTINS: Final = frozenset(dir(builtins))
 _EXECUTE: Final = "execute"
@@ -167,13 +167,13 @@ def _preceding(document: Document, function: Function, call: ast.Call) -> Iterat
     """Statements that come before a call's in the blocks around it, in order."""
     around = [node for node in document.around(call) if isinstance(node, ast.stmt)]
     chain = {id(node) for node in around}
-    blocks: list[list[ast.stmt]] = []
-    for node in [*reversed(around[: around.index(function) + 1])]:
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list) and any(id(each) in chain for each in block):
-                blocks.append(block)
-    for block in blocks:
+    rows = [
+        block
+        for node in reversed(around[: around.index(function) + 1])
+        for block in ((function.body,) if node is function else blocks(node))
+        if any(id(each) in chain for each in block)
+    ]
+    for block in rows:
         for statement in block:
             if id(statement) in chain:
                 break

@@ -82,7 +82,7 @@ def _binding_only(body: Sequence[ast.stmt], names: set[str]) -> Iterator[ast.stm
         if each in found:
             yield each
             continue
-        for inner in _blocks(each):
+        for inner in blocks(each):
             inside = list(_binding_only(inner, names))
             if len([statement for statement in inside if statement in inner]) < len(inner):
                 yield from inside
@@ -110,7 +110,7 @@ def touched(statement: ast.stmt) -> Iterator[str]:
                 continue
 
 
-def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+def blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return
     for name in ("body", "orelse", "finalbody"):
