@@ -111,6 +111,7 @@ def touched(statement: ast.stmt) -> Iterator[str]:
 
 
 def blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The rows of statements that a compound statement holds."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return
     for name in ("body", "orelse", "finalbody"):

@@ -21,7 +21,7 @@ from unittest import mock
 
 from privmigrate.privsep.context import PrivContext
 from privmigrate.privsep.execute import ExecResult, Planned
-from privmigrate.testing.probe import System, Values
+from privmigrate.testing.probe import TABLE, System, Values
 from privmigrate.testing.record import recording
 
 MAX_TRIED: Final = 3000
@@ -363,6 +363,9 @@ def _flavours(number: int) -> tuple[object, ...]:
         (f"item{number}", f"more{number}"),
         (f"/srv/item{number}", f"/srv/more{number}"),
         f"192.0.2.{number + 1}",
+        f"one{number}:two{number}",
+        f"one{number} two{number},three{number}",
+        TABLE,
         "",
         None,
         True,
@@ -407,5 +410,5 @@ def _variations(case: _Case, chosen: dict[str, object]) -> Iterator[dict[str, ob
     for path in _leaves(case, {}):
         if path in case.learned:
             continue
-        for value in ("", None, True, False, 0):
+        for value in ("", None, True, False, 0, 2.5):
             yield {**chosen, path: value}

@@ -8,6 +8,8 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
+TABLE: Final = object()
+"""Chosen for a path: it is a `Table`."""
 _PURE: Final = ("join", "basename", "dirname", "normpath", "split", "splitext", "isabs")
 
 
@@ -28,8 +30,21 @@ class Values:
         self.asked[path] = None
         if path in self.chosen:
             value = self.chosen[path]
+            if value is TABLE:
+                return Table(self, path)
             return Probe(self, path, value) if type(value) is str else value
         return Probe(self, path, f"word{len(path)}")
+
+
+class Table(dict[str, object]):
+    """A mapping that has every key, for text that is formatted with one."""
+
+    def __init__(self, values: Values, path: str) -> None:
+        super().__init__()
+        self._values, self._path = values, path
+
+    def __missing__(self, key: str) -> object:
+        return self._values.at(f"{self._path}[{str(key)!r}]")
 
 
 class Probe(str):
