@@ -6,7 +6,7 @@ may do anything and the other is not always the same.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -106,35 +106,40 @@ def keeps_order(before: Sequence[ast.AST], after: Sequence[ast.AST]) -> bool:
     return True
 
 
-def pieces(call: ast.Call) -> Iterable[ast.expr]:
-    """The arguments of a call in the order of evaluation, lists and formatting taken apart."""
-    for each in call.args:
-        yield from _taken_apart(each)
-    for keyword in call.keywords:
-        yield from _taken_apart(keyword.value)
+def pieces(call: ast.Call, prefixes: frozenset[str] = frozenset()) -> Iterator[ast.expr]:
+    """The arguments of a call in the order of evaluation, lists and formatting taken apart.
+
+    `prefixes` are names of classes that only hold what they are made of.
+    """
+    for each in (*call.args, *(keyword.value for keyword in call.keywords)):
+        yield from _taken_apart(each, prefixes)
 
 
-def _taken_apart(node: ast.expr) -> Iterable[ast.expr]:
+def _taken_apart(node: ast.expr, prefixes: frozenset[str]) -> Iterator[ast.expr]:
     """The expressions that an expression evaluates and does nothing with but put together."""
+    parts: list[ast.expr]
     match node:
-        case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            for part in parts:
-                yield from _taken_apart(part)
-        case ast.Starred(value=value):
-            yield from _taken_apart(value)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            yield from _taken_apart(left)
-            yield from _taken_apart(right)
-        case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod(), right=right):
-            yield from _taken_apart(right)
-        case ast.JoinedStr(values=values):
-            for value in values:
-                if isinstance(value, ast.FormattedValue):
-                    yield from _taken_apart(value.value)
         case ast.Constant():
-            return
+            parts = []
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            pass
+        case ast.Starred(value=value):
+            parts = [value]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            parts = [left, right]
+        case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod(), right=right):
+            parts = [right]
+        case ast.JoinedStr(values=values):
+            parts = [each.value for each in values if isinstance(each, ast.FormattedValue)]
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            parts = [test, body, orelse]
+        case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]) if name in prefixes:
+            pass
         case _:
             yield node
+            return
+    for part in parts:
+        yield from _taken_apart(part, prefixes)
 
 
 def only_builds(function: Function) -> bool:

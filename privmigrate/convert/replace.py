@@ -149,11 +149,11 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
     positional = [each.text for each in given if not each.keyword]
     keywords = [str(each) for each in given if each.keyword]
     form = Call(f"{callee}.{use.op.name}", judged, (*positional, *keywords))
-    if not _in_order(call, form, document):
+    if not _in_order(use, call, form, document):
         if positional and keywords and use.form is Form.TYPED:
             # by name, arguments can stand in any order
             form = Call(form.callee, judged, tuple(by_name(use, given)))
-        if not _in_order(call, form, document):
+        if not _in_order(use, call, form, document):
             raise _Stays(
                 Because.ORDER, "its arguments have effects, and would be evaluated in another order"
             )
@@ -248,13 +248,19 @@ def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:
     return any(type(value) is type(each) and value == each for each in defaults)
 
 
-def _in_order(call: ast.Call, form: Call, document: Document) -> bool:
-    before = [each for each in pieces(_without_root_helper(call)) if not _builds(each, document)]
+def _in_order(use: Use, call: ast.Call, form: Call, document: Document) -> bool:
+    prefixes = frozenset(name for _, name in use.imports)  # making one does nothing else
     tree = parse_expression(spell(form))
     after: list[ast.expr] = []
     while isinstance(tree, ast.Call):
-        after[:0] = pieces(tree)
+        after[:0] = pieces(tree, prefixes)
         tree = tree.func.value if isinstance(tree.func, ast.Attribute) else tree.func
+    kept = {ast.dump(each) for each in after}
+    before = [
+        each
+        for each in pieces(_without_root_helper(call))
+        if ast.dump(each) in kept or not _builds(each, document)
+    ]
     return keeps_order(before, after)
 
 
