@@ -48,12 +48,18 @@ class Clean:
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """After the shell commands `setup`, `argv` by the real tool and natively does the same."""
+    """After the shell commands `setup`, `argv` by the real tool and natively does the same.
+
+    Attributes:
+        stdin: what both are fed.
+        undo: shell commands that look at what no listing shows, and take it away.
+    """
 
     name: str
     setup: str
     argv: tuple[str, ...]
     stdin: bytes = b""
+    undo: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +18,27 @@ from typing import Final
 import pytest
 from oslo_rootwrap import wrapper
 
-from privmigrate.examples import Allow, Clean, Deny, Finds, Kept, Same
+from privmigrate.callsites import Settings, find_sites
+from privmigrate.callsites.executors import EXECUTORS
+from privmigrate.callsites.text import template_text
+from privmigrate.examples import Allow, Clean, Deny, Finds, Ignored, Kept, Same, Yields
 from privmigrate.privsep.execute import Executable
 from privmigrate.privsep.natives import NATIVES, Native, find
+from privmigrate.privsep.natives.base import LeftToTool
+from privmigrate.privsep.running import ExecResult
 from privmigrate.rootwrap.command import Allowed, Denied
 from privmigrate.rootwrap.filters import FILTERS, Filter, bind
 from privmigrate.rootwrap.parse import parse_filters
 
-Example = Allow | Deny | Finds | Clean | Same | Kept
+Example = Allow | Deny | Finds | Clean | Same | Kept | Yields | Ignored
 
-# {pid} in the examples of KillFilter is a process that executes {exe}: this one.
-PROCESS: Final = {"{pid}": str(os.getpid()), "{exe}": os.path.realpath("/proc/self/exe")}
+# {pid} in the examples of KillFilter is a process that executes {exe}: this one; {device} in those
+# of natives is a block device.
+PROCESS: Final = {
+    "{pid}": str(os.getpid()),
+    "{exe}": os.path.realpath("/proc/self/exe"),
+    "{device}": next((str(p) for p in Path("/dev").iterdir() if p.is_block_device()), "/dev/null"),
+}
 
 
 def filled(text: str) -> str:
@@ -85,37 +96,73 @@ def native_of(name: str) -> type[Native]:
     return native
 
 
+def shell(script: str, folder: Path) -> None:
+    subprocess.run(["/bin/sh", "-ec", script], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def by_tool(example: Same, argv: tuple[str, ...], folder: Path) -> ExecResult:
+    tool = Executable(argv[0], dirs=("/usr/bin", "/bin", "/usr/sbin", "/sbin")).resolve()
+    asked = subprocess.run(
+        argv,
+        executable=tool,
+        cwd=folder,
+        input=example.stdin,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        umask=0o022,
+        capture_output=True,
+        check=False,
+    )
+    return ExecResult(asked.returncode, asked.stdout, asked.stderr)
+
+
+def natively(example: Same, argv: tuple[str, ...], folder: Path) -> ExecResult:
+    native = native_of(argv[0]).recognise(argv)
+    assert native is not None
+    if hasattr(native, "stdin"):
+        native = replace(native, stdin=example.stdin)  # type: ignore[type-var]
+    try:
+        with contextlib.chdir(folder):
+            return native.perform()
+    except LeftToTool:
+        if os.geteuid() == 0:
+            raise
+        return by_tool(example, argv, folder)  # it may not do it, and the tool says so
+
+
 def check_native_example(name: str, example: Example) -> None:
     """Beside the real tool, in two folders that are set up alike."""
     assert isinstance(example, Same | Kept)
     assert example.argv[0] == name
-    native = native_of(name).recognise(example.argv)
     if isinstance(example, Kept):
-        assert native is None
+        assert native_of(name).recognise(example.argv) is None
         return
-    assert native is not None
-    tool = Executable(name, dirs=("/usr/bin", "/bin", "/usr/sbin", "/sbin")).resolve()
+    found = []
     with tempfile.TemporaryDirectory() as scratch:
-        by_tool, natively = Path(scratch, "tool"), Path(scratch, "native")
-        for folder in (by_tool, natively):
+        for perform in (by_tool, natively):
+            folder = Path(scratch, perform.__name__)
             folder.mkdir()
-            subprocess.run(["/bin/sh", "-ec", example.setup], cwd=folder, check=True)
-        asked = subprocess.run(
-            example.argv,
-            executable=tool,
-            cwd=by_tool,
-            input=example.stdin,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-            umask=0o022,
-            capture_output=True,
-            check=False,
-        )
-        if hasattr(native, "stdin"):
-            native = replace(native, stdin=example.stdin)  # type: ignore[type-var]
-        with contextlib.chdir(natively):
-            result = native.perform()
-        assert result == (asked.returncode, asked.stdout, asked.stderr)
-        assert tree_of(natively) == tree_of(by_tool)
+            argv = tuple(filled(word).replace("{folder}", str(folder)) for word in example.argv)
+            shell(example.setup, folder)
+            try:
+                found.append((perform(example, argv, folder), tree_of(folder)))
+            finally:
+                shell(example.undo, folder)
+    assert found[0] == found[1]
+
+
+def check_executor_example(name: str, example: Example) -> None:
+    """In a module of its own, with no other rule than those of the executors."""
+    assert isinstance(example, Yields | Ignored)
+    with tempfile.TemporaryDirectory() as scratch:
+        module = Path(scratch, "example.py")
+        module.write_text(textwrap.dedent(example.source))
+        found = find_sites([str(module)], Settings())
+    assert found.diagnostics == ()
+    texts = tuple(template_text(each) for site in found.sites for each in site.templates)
+    assert texts == (example.templates if isinstance(example, Yields) else ())
+    assert bool(found.sites) == isinstance(example, Yields)
+    convention = EXECUTORS[name].CONVENTION
+    assert {site.convention for site in found.sites} <= {convention}
 
 
 @dataclass(frozen=True)
@@ -139,6 +186,11 @@ KINDS: Final = {
         {name: native_of(name).EXAMPLES for name in NATIVES},
         (Same, Kept),
         check_native_example,
+    ),
+    "executor": Kind(
+        {name: executor.EXAMPLES for name, executor in EXECUTORS.items()},
+        (Yields, Ignored),
+        check_executor_example,
     ),
 }
 
@@ -190,3 +242,12 @@ def test_a_native_that_does_not_do_the_same_is_found() -> None:
         check_native_example("cat", Same("a pipe", "mkfifo f; echo x > f &", ("cat", "f")))
     with pytest.raises(AssertionError):
         check_native_example("cat", Kept("a file", ("cat", "f"), "no reason"))
+
+
+def test_an_executor_that_yields_other_words_is_found() -> None:
+    true = EXECUTORS["processutils"].EXAMPLES[0]
+    assert isinstance(true, Yields)
+    with pytest.raises(AssertionError):
+        check_executor_example("processutils", replace(true, templates=("rm {path}",)))
+    with pytest.raises(AssertionError):
+        check_executor_example("processutils", Ignored("false", true.source))

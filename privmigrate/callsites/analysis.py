@@ -19,7 +19,7 @@ from privmigrate.callsites.flow import Flow
 from privmigrate.callsites.frame import Frame, State, settle
 from privmigrate.callsites.index import Function, FunctionNode, Module
 from privmigrate.callsites.project import Project
-from privmigrate.callsites.raw import RawSite, forwarded
+from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
 from privmigrate.callsites.values import (
     Arguments,
@@ -55,13 +55,13 @@ class Outcome:
 
 
 class Analysis:
-    """One pass over the functions that matter, with what is known of wrappers so far."""
+    """The functions that matter, with what is known of wrappers so far."""
 
-    def __init__(self, project: Project, settings: Settings, names: frozenset[str]) -> None:
+    def __init__(self, project: Project, settings: Settings) -> None:
         self.project = project
         self.settings = settings
-        self.names = names
-        self.words = (*_seeds(settings), *(f"{name}(".encode() for name in sorted(names)))
+        self.names: set[str] = set()
+        self.words = _seeds(settings)
         self.constants = Constants(self, project)
         self.calls = Calls(self)
         self.grown: dict[tuple[ast.AST, str], Each] = {}
@@ -74,24 +74,55 @@ class Analysis:
     # functions
 
     def run(self) -> None:
-        """Go through every function whose text mentions something relevant."""
-        for file in self.project.files:
-            if not file.mentions(self.words):
-                continue
-            module = self.project.module(file)
-            if module is None:
-                continue
-            for function in module.functions:
-                if self.matters(function):
-                    self.outcome(function)
+        """Go through every function that matters, until no more wrappers are found."""
+        new = self.words
+        for _ in range(MAX_PASSES):
+            self._pass(new)
+            found = {each.node.name for each in self.wrappers()} - self.names
+            if not found:
+                break
+            self.names |= found
+            new = tuple(f"{name}(".encode() for name in sorted(found))
+            self.words += new
+
+    def _pass(self, words: tuple[bytes, ...]) -> None:
+        """Go through the functions that mention these words, again where they have been."""
+        modules = [
+            module
+            for file in self.project.files
+            if file.mentions(words) and (module := self.project.module(file)) is not None
+        ]
+        functions = [
+            function
+            for module in modules
+            for function in module.functions
+            if _mentions(function, words)
+        ]
+        for function in functions:
+            self.outcomes.pop(function.node, None)
+            self._plain.pop(function.node, None)
+        for function in functions:
+            self.outcome(function)
+        for module in modules:
             self._module(module)
+
+    def sites(self) -> list[RawSite]:
+        """Every call that was found."""
+        return [raw for outcome in self.outcomes.values() if outcome for raw in outcome.sites]
+
+    def wrappers(self) -> list[Function]:
+        """The functions that pass words of their own parameters on."""
+        return [
+            raw.frame.function
+            for raw in self.sites()
+            if raw.frame.function is not None
+            and forwarded(raw)
+            and root_of(raw.keywords) is not False
+        ]
 
     def matters(self, function: Function) -> bool:
         """Whether a function's text mentions something relevant."""
-        node = function.node
-        lines = function.module.file.lines[node.lineno - 1 : node.end_lineno]
-        text = b"\n".join(lines)
-        return any(word in text for word in self.words)
+        return _mentions(function, self.words)
 
     def function(self, module: Module, node: ast.AST) -> Function | None:
         """The function that a definition makes."""
@@ -249,6 +280,13 @@ def _seeds(settings: Settings) -> tuple[bytes, ...]:
     for patterns in (settings.executors, settings.root_executors, settings.list_executors):
         found.update(f"{each.rpartition('.')[2]}(".encode() for each in patterns)
     return tuple(sorted(found))
+
+
+def _mentions(function: Function, words: tuple[bytes, ...]) -> bool:
+    node = function.node
+    lines = function.module.file.lines[node.lineno - 1 : node.end_lineno]
+    text = b"\n".join(lines)
+    return any(word in text for word in words)
 
 
 def _enclosing(outer: Outcome | None) -> dict[str, Value]:

@@ -103,21 +103,27 @@ class Constants:
         return self._attributes[key]
 
     def _look_up(self, cls: Class, name: str) -> Value | Reason | None:
+        """What the class and its bases say; where that matters, what all others say too."""
+        own = self.project.own_assignments(cls, name)
+        values = [self._assigned(each) for each in own[:MAX_ASSIGNMENTS]]
+        made = {each.target for each in values if isinstance(each, Instance)}
+        if made:
+            only = values[0] if len(made) == 1 else None
+            return only if all(isinstance(each, Instance) for each in values) else None
+        functions = any(isinstance(each, Ref) for value in values for each in _all(value))
+        if not functions and not any(v is not None and is_constant(v) for v in values):
+            return None
         found = [
             each
             for each in self.project.assignments(cls, name)
             if each.owner is not None or self._may_be(each, cls)
         ]
-        if not found or len(found) > MAX_ASSIGNMENTS:
-            return Reason.REASSIGNED if found else None
+        if len(found) > MAX_ASSIGNMENTS:
+            return Reason.REASSIGNED
         values = [self._assigned(each) for each in found]
-        if any(isinstance(each, Ref) for value in values for each in _all(value)):
+        if functions:
             options = tuple((_UNKNOWABLE, each) for value in values for each in _all(value))
             return options[0][1] if len(options) == 1 else OneOf(options)
-        made = {each.target for each in values if isinstance(each, Instance)}
-        if made:
-            only = values[0] if len(made) == 1 else None
-            return only if all(isinstance(each, Instance) for each in values) else None
         return self._constant(name, found, values)
 
     def _may_be(self, assignment: Assignment, cls: Class) -> bool:

@@ -43,11 +43,13 @@ class SourceFile:
 
     def assigns(self, attribute: str) -> bool:
         """Whether the text looks as if ``x.attribute`` was assigned to; rather too often."""
-        for rest in self._after(b"." + attribute.encode()):
+        for line, rest in self._around(b"." + attribute.encode()):
             head = rest.partition(b"(")[0]
             for comparison in (b"==", b"!=", b"<=", b">="):
                 head = head.replace(comparison, b"")
-            if b"=" in head or head.lstrip().startswith((b"in ", b":", b")")):
+            if b"=" in head and b"(" not in line.strip().lstrip(b"("):
+                return True
+            if (b" as " in line or b"for " in line) and head.lstrip().startswith((b":", b"in ")):
                 return True
         return False
 
@@ -62,14 +64,15 @@ class SourceFile:
             place = data.find(word, place + 1)
         return False
 
-    def _after(self, word: bytes) -> Iterator[bytes]:
-        """The rest of the line after each occurrence of a whole word."""
+    def _around(self, word: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The line before and after each occurrence of a whole word."""
         place = self.data.find(word)
         while place >= 0:
             end = place + len(word)
             rest = self.data[end : end + MAX_BASES_TEXT].partition(b"\n")[0]
             if not (rest[:1].isalnum() or rest[:1] == b"_"):
-                yield rest
+                start = self.data.rfind(b"\n", max(0, place - MAX_BASES_TEXT), place)
+                yield self.data[max(start, place - MAX_BASES_TEXT, 0) : place], rest
             place = self.data.find(word, end)
 
     @cached_property

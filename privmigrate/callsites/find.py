@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privmigrate.callsites.analysis import MAX_PASSES, Analysis
+from privmigrate.callsites.analysis import Analysis
 from privmigrate.callsites.files import read_files
 from privmigrate.callsites.finish import finish
-from privmigrate.callsites.index import Function
 from privmigrate.callsites.project import Project
-from privmigrate.callsites.raw import RawSite, forwarded, root_of
+from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.settings import Settings, read_settings
 from privmigrate.callsites.site import Site
 from privmigrate.diagnostics import Diagnostic
@@ -42,16 +41,10 @@ def find_sites(paths: Sequence[str], settings: Settings | None = None) -> Findin
         settings = read_settings(paths)
     files, diagnostics = read_files(paths, settings.exclude)
     project = Project(files)
-    names: frozenset[str] = frozenset()
-    for _ in range(MAX_PASSES):
-        analysis = Analysis(project, settings, names)
-        analysis.run()
-        found = frozenset(each.node.name for each in _wrappers(analysis))
-        if found <= names:
-            break
-        names |= found
+    analysis = Analysis(project, settings)
+    analysis.run()
     sites = _sites(analysis)
-    wrappers = sorted({each.qualified for each in _wrappers(analysis)})
+    wrappers = sorted({each.qualified for each in analysis.wrappers()})
     forwarders = sorted(set(_forwarders(analysis)) - set(wrappers))
     diagnostics += project.unparsed.values()
     return Findings(
@@ -63,22 +56,10 @@ def find_sites(paths: Sequence[str], settings: Settings | None = None) -> Findin
     )
 
 
-def _raws(analysis: Analysis) -> list[RawSite]:
-    return [raw for outcome in analysis.outcomes.values() if outcome for raw in outcome.sites]
-
-
-def _wrappers(analysis: Analysis) -> list[Function]:
-    return [
-        raw.frame.function
-        for raw in _raws(analysis)
-        if raw.frame.function is not None and forwarded(raw) and root_of(raw.keywords) is not False
-    ]
-
-
 def _forwarders(analysis: Analysis) -> list[str]:
     return [
         raw.frame.function.qualified
-        for raw in _raws(analysis)
+        for raw in analysis.sites()
         if raw.frame.function is not None and _root_parameter(raw)
     ]
 
@@ -91,7 +72,7 @@ def _root_parameter(raw: RawSite) -> bool:
 
 def _sites(analysis: Analysis) -> list[Site]:
     by_call: dict[object, list[RawSite]] = {}
-    for raw in _raws(analysis):
+    for raw in analysis.sites():
         by_call.setdefault((raw.frame.module, raw.node), []).append(raw)
     found = [finish(analysis, raws) for raws in by_call.values()]
     kept = [site for site in found if site is not None]

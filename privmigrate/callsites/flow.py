@@ -301,11 +301,18 @@ class Flow(Loops):
         hole = self.evaluator.hole(node.iter, before)
         element = node.target.id if isinstance(node.target, ast.Name) else ""
         self.loop(node, hole, element, source)
-        self.block(node.orelse)
+        self._otherwise(node)
 
     _do_AsyncFor = _do_For  # noqa: N815
 
     def _do_While(self, node: ast.While) -> None:  # noqa: N802
         self.evaluator.value(node.test)
         self.loop(node, None, "", None)
+        self._otherwise(node)
+
+    def _otherwise(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
+        """What a loop does at its end, unless it was left by ``break``."""
+        broken = self.state.copy()
         self.block(node.orelse)
+        if any(isinstance(each, ast.Break) for each in ast.walk(node)):
+            self.state = join(broken, self.state, UNKNOWABLE, self.frame)

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from privmigrate.callsites.analysis import Analysis
 
 GROWERS: Final = frozenset({"append", "extend"})
+MUTATORS: Final = frozenset({
+    *GROWERS, "insert", "remove", "pop", "popitem", "update", "setdefault", "clear", "sort",
+    "reverse", "add", "discard",
+})  # fmt: skip
 
 
 class Loops(ABC):
@@ -187,17 +191,25 @@ def touched(body: Sequence[ast.stmt]) -> tuple[set[str], bool]:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
                 names.add(node.id)
             elif isinstance(node, ast.Call):
-                own = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
-                if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-                    names.add(node.func.value.id)
-                    own = node.func.attr in (*GROWERS, "insert")
-                changed = changed or (not own and has_effect(node))
+                name = _changed_name(node)
+                if name is not None:
+                    names.add(name)
+                changed = changed or (name is None and has_effect(node))
             elif isinstance(node, ast.stmt):
                 for target, _ in assigned(node):
                     changed = changed or not isinstance(target, ast.Name)
                     if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
                         names.add(target.value.id)
     return names, changed
+
+
+def _changed_name(node: ast.Call) -> str | None:
+    """The local name of a list or dictionary that a method call changes."""
+    match node.func:
+        case ast.Attribute(ast.Name(name), method) if method in MUTATORS:
+            return name
+        case _:
+            return None
 
 
 def _grown(body: Sequence[ast.stmt]) -> set[str]:

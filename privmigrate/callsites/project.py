@@ -137,6 +137,14 @@ class Project:
                 return each.methods[name]
         return None
 
+    def own_assignments(self, cls: Class, name: str) -> list[Assignment]:
+        """What a class and its bases assign to an attribute."""
+        return [
+            assignment
+            for each in self.ancestors(cls)
+            for assignment in each.attributes.get(name, ())
+        ]
+
     def assignments(self, cls: Class, name: str) -> list[Assignment]:
         """Everything that is assigned to an attribute, in its class's family and from outside."""
         found = [

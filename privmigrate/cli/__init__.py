@@ -23,6 +23,7 @@ _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 # gets an `argparse.ArgumentParser`, and `run(arguments)`, which returns the exit code.
 COMMANDS: "Final" = (
     ("audit", "judge filters, sudoers, paths and privsep modules"),
+    ("callsites", "find the calls in a service's Python that run commands as root"),
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
     ("learn", "run commands under watch, and find out what they need"),

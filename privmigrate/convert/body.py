@@ -22,8 +22,8 @@ from privmigrate.convert.operation import (
 from privmigrate.convert.text import quote, quote_formatted
 
 
-def call(op: Op, constant: str, imports: Imports) -> Expression:
-    """Print the expression that an entrypoint returns; `constant` is its executable."""
+def call(op: Op, executable: Expression, imports: Imports) -> Expression:
+    """Print the expression that an entrypoint returns; `executable` is what runs."""
     match op.native:
         case Kill(programs):
             names = (param.name for param in op.params)
@@ -34,7 +34,7 @@ def call(op: Op, constant: str, imports: Imports) -> Expression:
         case None:
             pass
     name = imports.use(RUNTIME, "natives" if op.natively else "run")
-    items = (constant, *_arguments(op, imports))
+    items = (executable, *_arguments(op, imports))
     return Group(f"{name}.do(" if op.natively else f"{name}(", items, ")")
 
 

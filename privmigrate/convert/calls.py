@@ -126,7 +126,7 @@ def _kept(rule: Op, keepers: Sequence[Site]) -> Op:
 
 def _unresolved(site: Site) -> Unlinked:
     reasons = ", ".join(reason.value for reason in site.reasons) or Why.UNRESOLVED.value
-    return Unlinked(site, Why.UNRESOLVED, reasons)
+    return Unlinked(site, Why.WRAPPER if _no_call(site) else Why.UNRESOLVED, reasons)
 
 
 def _denied(complete: Sequence[Site], denied: Sequence[tuple[Site, int]]) -> Iterator[Unlinked]:

@@ -12,7 +12,7 @@ from privmigrate.argv.template import Template
 from privmigrate.convert.annotate import RUNTIME, TYPES, Imports, annotation, prefixed, typed
 from privmigrate.convert.body import call, row, usage
 from privmigrate.convert.layout import Expression, Group, Union, docstring, lay_out
-from privmigrate.convert.listing import usage_of, words_parameter
+from privmigrate.convert.listing import WORDS, usage_of, words_parameter
 from privmigrate.convert.operation import (
     Call,
     Cat,
@@ -226,8 +226,16 @@ def _prefix_types(names: Sequence[str], package: Package, imports: Imports) -> S
     return names
 
 
-def _executable_of(op: Op, package: Package) -> str:
-    return "" if op.native else package.constants[op.module, op.candidates]
+def _executable_of(op: Op, package: Package) -> Expression:
+    """The constant of its executable, or of the one that the first word names."""
+    constants = [package.constants[op.module, paths] for paths in op.executables]
+    if not op.commands:
+        return constants[0] if constants else ""
+    names = (name for name, _ in op.commands)
+    items = tuple(
+        f"{quote(name)}: {constant}" for name, constant in zip(names, constants, strict=True)
+    )
+    return Group("{", items, f"}}[str({WORDS}[0])]")
 
 
 def _self_word(word: Word, prefix: Prefix) -> str:

@@ -116,6 +116,10 @@ def _allowed(
     prefixes: Sequence[Prefix],
 ) -> Iterator[Candidate]:
     if template.command is None:
+        for command in template.commands:
+            word = sites.Word((sites.Text(command),))
+            one = replace(template, segments=(word, *template.segments[1:]))
+            yield from _allowed(site, number, one, by_name, prefixes)
         return
     if template.netns is not None or template.prefix:
         fronts = [front for each in prefixes if (front := _front(each, template))]

@@ -17,25 +17,53 @@ from privmigrate.convert.use import Form, Why
 
 
 def listed_ops(candidates: Sequence[Candidate]) -> Iterator[tuple[Op, list[Plan]]]:
-    """One entrypoint for all command lines of one command that are taken as a list."""
+    """One entrypoint for all command lines of the same commands that are taken as a list."""
+    every = {id(site): mine for site, mine in by_site(candidates)}
     kinds: dict[tuple[object, ...], list[Candidate]] = {}
     for each in candidates:
-        kinds.setdefault((*kind_of(each), each.fronts), []).append(each)
-    every = {id(site): mine for site, mine in by_site(candidates)}
+        _, *others = kind_of(each)
+        commands = tuple(sorted({called(one) for one in every[id(each.site)]}))
+        kinds.setdefault((commands, *others, each.fronts), []).append(each)
     for members in kinds.values():
         fronts = frozenset(each.front.prefix.name for each in members if each.front)
-        op = replace(op_of(members), templates=_templates(members), prefixes=front_names(fronts))
+        op = replace(_of_commands(members), templates=_templates(members))
+        op = replace(op, prefixes=front_names(fronts))
         plans = []
         for site, mine in by_site(members):
-            plan = Plan(site, op.key, Form.CHECKED)
-            if any(isinstance(value, Slot) for _, value in mine[0].environment):
-                plan = replace(plan, why=Why.IN_PIECES)
+            slots = [value for _, value in mine[0].environment if isinstance(value, Slot)]
+            values = {number: slot.whole for number, slot in enumerate(slots)}
+            plan = Plan(site, op.key, Form.CHECKED, values)
             if len(mine) < len(every[id(site)]):
                 plan = replace(plan, why=Why.SEVERAL_COMMANDS)
-            elif not site.words_source:
+            elif not site.words_source or not all(values.values()):
                 plan = replace(plan, why=Why.IN_PIECES)
             plans.append(with_ahead(plan, mine) if plan.why is None else plan)
         yield op, plans
+
+
+def called(candidate: Candidate) -> str:
+    """The command's name as the call has it."""
+    first = candidate.shape.template.segments[0]
+    return first.text if isinstance(first, argv.Lit) else ""
+
+
+def _of_commands(members: Sequence[Candidate]) -> Op:
+    """What the members have in common, with the executables of each command."""
+    by_name: dict[str, list[Candidate]] = {}
+    for each in members:
+        by_name.setdefault(called(each), []).append(each)
+    ops = {name: op_of(found) for name, found in sorted(by_name.items())}
+    first, *others = ops.values()
+    if len({op.command for op in ops.values()}) == 1:
+        return op_of(members)
+    return replace(
+        first,
+        commands=tuple((name, op.candidates) for name, op in ops.items()),
+        sources=tuple(sorted({source for op in ops.values() for source in op.sources})),
+        calls=tuple(sorted({call for op in ops.values() for call in op.calls})),
+        chainable=first.chainable and all(op.chainable for op in others),
+        stdin=any(op.stdin for op in ops.values()),
+    )
 
 
 def _templates(members: Sequence[Candidate]) -> tuple[argv.Template, ...]:

@@ -28,7 +28,7 @@ def names_of_call(op: Op) -> Iterator[str]:
             yield identifier("_".join(("send", *signals)))
         return
     words = _telling(op)
-    command = op.command.rpartition("/")[2]
+    command = "_or_".join(each.command for each in op.by_command)
     names = dict.fromkeys(
         identifier("_".join((command, *words[:count])))
         for count in (min(len(words), _MOST_WORDS), *range(_MOST_WORDS + 1, len(words) + 1))
@@ -50,7 +50,7 @@ def _signals(spec: object) -> tuple[str, ...]:
 def _telling(op: Op) -> list[str]:
     """The fixed words that say what is done, without those that name a value."""
     if op.templates:
-        return _common(op)
+        return [] if op.commands else _common(op)
     texts = [word.text if isinstance(word, Lit) else None for word in op.words]
     without_value = op.command in vocabulary.FLAGS_WITHOUT_VALUE
     telling: list[str] = []

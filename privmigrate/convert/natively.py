@@ -14,7 +14,7 @@ from privmigrate.privsep.forecast import forecast
 
 def natively(op: Op) -> Op:
     """Mark what a native does, with the folder that its path is checked to lie in."""
-    if not op.calls or op.native or op.rest or op.run_as != "root":
+    if not op.calls or op.native or op.rest or op.commands or op.run_as != "root":
         return op
     lines = command_lines(op)
     if not lines or not all(forecast(op.command, line).every for line in lines):

@@ -7,11 +7,11 @@ wide has a `Rest` after its words.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from privmigrate.argv import template as argv
 from privmigrate.argv.spec import ArgSpec
-from privmigrate.argv.template import Template
 
 
 class Width(Enum):
@@ -200,6 +200,7 @@ class Op:
         comments: the comment lines above the rules.
         stdin: the command may read its standard input.
         templates: every command line that it takes as a list, for a checked one.
+        commands: where the lists are of several commands, what each is called and its candidates.
         natively: `natives.do` does it, and executes the command where it cannot.
         within: the folder that its path is checked to lie in, for a native.
         calls: the call sites that it was made from, sorted.
@@ -226,7 +227,8 @@ class Op:
     remarks: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
     stdin: bool = False
-    templates: tuple[Template, ...] = ()
+    templates: tuple[argv.Template, ...] = ()
+    commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     natively: bool = False
     within: str = ""
     calls: tuple[Call, ...] = ()
@@ -240,6 +242,31 @@ class Op:
     def plain_words(self) -> tuple[Word, ...]:
         """The words without parts that may be left out or repeated; all, where a rule made it."""
         return tuple(word for word in self.words if isinstance(word, Lit | Hole))
+
+    @property
+    def executables(self) -> tuple[tuple[str, ...], ...]:
+        """The candidates of everything that it executes."""
+        if self.native is not None:
+            return ()
+        return tuple(paths for _, paths in self.commands) or (self.candidates,)
+
+    @property
+    def by_command(self) -> tuple["Op", ...]:
+        """The operation for each of its commands by itself."""
+        if not self.commands:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                command=name.rpartition("/")[2],
+                candidates=paths,
+                commands=(),
+                templates=tuple(
+                    each for each in self.templates if each.segments[:1] == (argv.Lit(name),)
+                ),
+            )
+            for name, paths in self.commands
+        )
 
     @property
     def remembered(self) -> tuple[Source, ...]:

@@ -101,7 +101,7 @@ def convert(
     texts, notes = _write(ops, prefixes, options, disk, past)
     outcomes.sort(key=lambda outcome: outcome.source)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
-    stay = (*unlinked, *more)
+    stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
     return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide)
 
 
@@ -141,8 +141,7 @@ def _write(
     classes = [prefix for prefix in prefixes if not prefix.namespace]
     used: dict[str, set[tuple[str, ...]]] = {}
     for op in ops:
-        if op.native is None:
-            used.setdefault(op.module, set()).add(op.candidates)
+        used.setdefault(op.module, set()).update(op.executables)
     for prefix in classes:
         used.setdefault(COMMON, set()).add(prefix.candidates)
     package = code.Package(

@@ -127,7 +127,21 @@ def place_in_family(op: Op, recorded: Recorded | None) -> Op:
 
 
 def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
-    """Choose context and capabilities."""
+    """Choose context and capabilities; of several commands those that suffice for each."""
+    placed = [_placed(each, needs, single=single) for each in op.by_command]
+    # a command of which nothing is known decides for all
+    decides = next((each for each in placed if each.capabilities is None), placed[0])
+    names = {name for each in placed for name in each.capabilities or ()}
+    known = CapabilitySet.parse(" ".join(names)).names
+    return replace(
+        op,
+        capabilities=None if decides.capabilities is None else known,
+        context=decides.context,
+        remarks=tuple(dict.fromkeys(text for each in placed for text in each.remarks)),
+    )
+
+
+def _placed(op: Op, needs: Needs, *, single: bool) -> Op:
     declared = needs.of(op)
     family = knowledge.family(op.command)
     remarks: tuple[str, ...] = ()

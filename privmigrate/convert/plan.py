@@ -103,14 +103,13 @@ def uses_of(
 
 
 def _given(plan: Plan, op: Op) -> tuple[Argument, ...]:
-    if plan.form is Form.CHECKED:
-        return (Argument(WORDS, plan.site.words_source),)
+    first = [Argument(WORDS, plan.site.words_source)] if plan.form is Form.CHECKED else []
     pairs = [
         Argument(param.name, plan.values[number], param.keyword)
         for number, param in enumerate(op.params)
         if number in plan.values
     ]
-    return tuple(sorted(pairs, key=lambda each: each.keyword))
+    return (*first, *sorted(pairs, key=lambda each: each.keyword))
 
 
 def _stdin(site: Site) -> str:

@@ -34,10 +34,11 @@ def wide_counts(wide: Sequence[Source], found: Sequence[Row]) -> dict[str, int]:
 def call_counts(uses: Sequence[Use], unlinked: Sequence[Unlinked]) -> dict[str, int]:
     """How many calls there are, and what becomes of them."""
     forms = Counter(use.form for use in uses)
+    stay = sum(each.why is not Why.WRAPPER for each in unlinked)
     return {
-        "calls": len(uses) + len(unlinked),
+        "calls": len(uses) + stay,
         **{form.value: forms[form] for form in Form},
-        "stay": len(unlinked),
+        "stay": stay,
     }
 
 
@@ -82,7 +83,13 @@ def summary(
         f"calls: {calls['calls']}, of which {calls['typed']} have a typed entrypoint, "
         f"{calls['checked']} one that takes the command line as a list, {calls['stay']} stay"
     )
+
+
+def stays(unlinked: Sequence[Unlinked]) -> Iterator[str]:
+    """A line for every call that stays as it is."""
     for each in sorted(unlinked, key=lambda each: (call_of(each.site), each.why.value)):
+        if each.why is Why.WRAPPER:
+            continue
         command = next((t.command for t in each.site.templates if t.command), "")
         what = f" {command}" if command else ""
         why = f"{each.why.value}: " if each.why is not Why.UNRESOLVED else ""

@@ -22,6 +22,7 @@ class Why(Enum):
     """Why a call stays as it is."""
 
     UNRESOLVED = "unresolved"  # the site has reasons of its own
+    WRAPPER = "wrapper"  # it is no call by itself: its callers are
     NO_RULE = "no-rule"  # no filter allows it: it fails today
     NO_RULE_NEEDED = "no-rule-needed"  # no filter allows it, and it says privsep_exec=True
     SEVERAL_COMMANDS = "several-commands"  # its shapes are of commands that differ
@@ -48,8 +49,8 @@ class Use:
 
     Attributes:
         op: the entrypoint; `op.module` and `op.name` say where it is.
-        arguments: in the order of the entrypoint's parameters; of a CHECKED form one, the whole
-            command line as a list, the command its first word.
+        arguments: in the order of the entrypoint's parameters; of a CHECKED form the first is the
+            whole command line as a list, the command its first word.
         under: an expression for what stands in front of the command, or "".
         stdin: an expression for what is fed to it, or "".
         imports: (module, name) that `under` needs.

@@ -35,11 +35,20 @@ RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_NO_SYMLINKS: Final = 0x04
 RESOLVE_BENEATH: Final = 0x08
 
+# linux/mount.h
+MS_BIND: Final = 1 << 12
+MS_REC: Final = 1 << 14
+MS_UNBINDABLE: Final = 1 << 17
+MS_PRIVATE: Final = 1 << 18
+MS_SLAVE: Final = 1 << 19
+MS_SHARED: Final = 1 << 20
+MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+
 # linux/fs.h
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 
-# linux/mount.h
 _FSOPEN_CLOEXEC: Final = 1
 _FSCONFIG_CMD_CREATE: Final = 6
 _FSMOUNT_CLOEXEC: Final = 1
@@ -134,6 +143,25 @@ def setns(fd: int, kind: int) -> None:
     """Move the calling thread into the namespace that `fd` stands for."""
     if _setns(fd, kind):
         raise _error("setns")
+
+
+def unshare(kind: int) -> None:
+    """Give the calling thread a namespace of its own."""
+    if _libc.unshare(ctypes.c_int(kind)):
+        raise _error("unshare")
+
+
+def mount(source: str | None, target: str, flags: int) -> None:
+    """Bind, or change propagation: what needs no type and no data."""
+    text = None if source is None else os.fsencode(source)
+    if _libc.mount(text, os.fsencode(target), None, ctypes.c_ulong(flags), None):
+        raise _error("mount")
+
+
+def umount2(target: str, flags: int) -> None:
+    """Take a mount away."""
+    if _libc.umount2(os.fsencode(target), ctypes.c_int(flags)):
+        raise _error("umount2")
 
 
 def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0) -> int:

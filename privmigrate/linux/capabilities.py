@@ -279,7 +279,7 @@ def acting_with(kept: CapabilitySet) -> Iterator[None]:
     try:
         yield
     finally:
-        _write_all(held)
+        _write_all(held)  # INV-14: whatever happened, and seen to be so
 
 
 def _write_all(sets: ThreadSets) -> None:

@@ -13,7 +13,7 @@ from privmigrate.argv.spec import AbsolutePath, ArgSpec, Choice, Const, Int, Key
 from privmigrate.argv.word import word_test
 from privmigrate.privsep.natives import find
 
-_MOST: Final = 50_000  # combinations of words that are tried
+_MOST: Final = 20_000  # combinations of words that are tried
 _WORDS: Final = (
     *(
         "a",
@@ -76,10 +76,13 @@ def forecast(tool: str, words: Sequence[str | ArgSpec | None]) -> Forecast:
         count *= len(values)
     if native is None or not count:
         return Forecast(every=False, some=False, silent=False)
-    tried = islice(product(*choices), _MOST)
-    recognised = [native.recognise((tool, *each)) is not None for each in tried]
-    every = all(recognised) and count <= _MOST
-    return Forecast(every, any(recognised), any(recognised) and native.SILENT)
+    seen: set[bool] = set()
+    for each in islice(product(*choices), _MOST):
+        seen.add(native.recognise((tool, *each)) is not None)
+        if len(seen) > 1:
+            break
+    every = seen == {True} and count <= _MOST
+    return Forecast(every, True in seen, True in seen and native.SILENT)
 
 
 def _values(spec: ArgSpec | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ that a deep tree takes none from other calls. The way back up is by ``..``, whic
 that was left: one that was moved away meanwhile ends the walk.
 """
 
+import errno
 import os
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -105,11 +106,12 @@ def _enter(here: int, each: _Name) -> tuple[int, list[_Name]] | None:
                 _Name(entry.name, entry.is_dir(follow_symlinks=False))
                 for entry in islice(entries, MOST + 1)
             ]
-        if len(names) > MOST:
-            raise LeftToTool(f"more than {MOST} names in one folder")
-    except BaseException:
+    except OSError:
         os.close(inside)
         raise
+    if len(names) > MOST:
+        os.close(inside)
+        raise LeftToTool(f"more than {MOST} names in one folder")
     names.reverse()  # they are taken from the end
     return inside, names
 
@@ -118,7 +120,7 @@ def _back(here: int, identity: _Identity) -> int:
     up = os.open("..", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
     if _identity(up) != identity:
         os.close(up)
-        raise OSError(116, os.strerror(116))  # ESTALE: it was moved while we were in it
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
     os.close(here)
     return up
 

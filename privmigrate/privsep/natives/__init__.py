@@ -24,7 +24,7 @@ from privmigrate.privsep.execute import (
 from privmigrate.privsep.natives.base import LeftToTool, Native
 from privmigrate.privsep.natives.cat import cat
 from privmigrate.privsep.natives.kill import kill
-from privmigrate.privsep.running import ExecResult
+from privmigrate.privsep.running import ExecResult, go_on
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,18 +33,29 @@ __all__ = ["NATIVES", "Native", "cat", "do", "find", "kill"]
 
 NATIVES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "blockdev": "--getsize64 of a block device",
         "cat": "one regular file, bounded",
         "chgrp": "the group of files, or of a tree without following its links",
         "chmod": "octal and symbolic modes",
         "chown": "the owner of files, or of a tree without following its links",
+        "cp": "one plain file",
         "install": "-d: folders with a mode",
+        "ip": "network namespaces made and taken away",
         "kill": "one process, held by a pidfd while its executable is looked at",
+        "ln": "one link, hard or symbolic",
+        "ls": "the names in one folder",
         "mkdir": "folders, with those above them if asked to",
+        "mount": "bind mounts and propagation",
+        "mv": "one rename",
+        "readlink": "a link's target, or a path without links",
         "rm": "files, or trees from folder to folder",
         "rmdir": "empty folders",
+        "stat": "-c: fields of files and file systems",
+        "sysctl": "keys below /proc/sys",
         "tee": "its input into files",
         "touch": "files that exist afterwards, and their times",
         "truncate": "sizes of files",
+        "umount": "a mount that needs no helper",
     }
 )
 
@@ -57,6 +68,10 @@ _PLAIN_LANGUAGES: Final = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
     """The native that does this tool's work; each is loaded when it is first asked for."""
     match tool:
+        case "blockdev":
+            from privmigrate.privsep.natives.blockdev import Blockdev
+
+            return Blockdev
         case "cat":
             from privmigrate.privsep.natives.cat import Cat
 
@@ -73,18 +88,46 @@ def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
             from privmigrate.privsep.natives.chown import Chown
 
             return Chown
+        case "cp":
+            from privmigrate.privsep.natives.cp import Cp
+
+            return Cp
         case "install":
             from privmigrate.privsep.natives.install import Install
 
             return Install
+        case "ip":
+            from privmigrate.privsep.natives.ip import Ip
+
+            return Ip
         case "kill":
             from privmigrate.privsep.natives.kill import Kill
 
             return Kill
+        case "ln":
+            from privmigrate.privsep.natives.ln import Ln
+
+            return Ln
+        case "ls":
+            from privmigrate.privsep.natives.ls import Ls
+
+            return Ls
         case "mkdir":
             from privmigrate.privsep.natives.mkdir import Mkdir
 
             return Mkdir
+        case "mount":
+            from privmigrate.privsep.natives.mount import Mount
+
+            return Mount
+        case "mv":
+            from privmigrate.privsep.natives.mv import Mv
+
+            return Mv
+        case "readlink":
+            from privmigrate.privsep.natives.readlink import Readlink
+
+            return Readlink
         case "rm":
             from privmigrate.privsep.natives.rm import Rm
 
@@ -93,6 +136,14 @@ def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
             from privmigrate.privsep.natives.rmdir import Rmdir
 
             return Rmdir
+        case "stat":
+            from privmigrate.privsep.natives.stat import Stat
+
+            return Stat
+        case "sysctl":
+            from privmigrate.privsep.natives.sysctl import Sysctl
+
+            return Sysctl
         case "tee":
             from privmigrate.privsep.natives.tee import Tee
 
@@ -105,6 +156,10 @@ def find(tool: str) -> type[Native] | None:  # noqa: C901, PLR0912 - a table
             from privmigrate.privsep.natives.truncate import Truncate
 
             return Truncate
+        case "umount":
+            from privmigrate.privsep.natives.umount import Umount
+
+            return Umount
         case _:
             return None
 
@@ -138,6 +193,7 @@ def do(
         native = _with(native, within=within)
     if hasattr(native, "stdin"):
         native = _with(native, stdin=data or b"")
+    go_on()
     try:
         with acting(under):
             return native.perform() if under is None else _inside(native, under)

@@ -11,7 +11,7 @@ from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import open_beneath
 from privmigrate.privsep.execute import acting, plan_native
-from privmigrate.privsep.natives.base import failure, quoted
+from privmigrate.privsep.natives.base import LeftToTool, failed, failure, quoted
 from privmigrate.privsep.running import MAX_OUTPUT, ExecResult
 
 _ONE_FILE: Final = 2
@@ -24,8 +24,8 @@ class Cat:
 
     Symbolic links are followed, as cat does, unless `within` names the folder that the path was
     checked to lie in: then no link at all is, so that none that is put there after the check leads
-    out. Only regular files are read, and at most `MAX_OUTPUT` bytes; a device or a pipe is not
-    even opened.
+    out. Only regular files are read, and at most 64 MiB, more is an error; a device or a pipe is
+    not even opened.
     """
 
     CAPABILITIES: ClassVar[tuple[Capability, ...]] = (Capability.CAP_DAC_READ_SEARCH,)
@@ -93,9 +93,7 @@ class Cat:
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, "")
         if not stat.S_ISREG(kind):
-            return ExecResult(
-                1, b"", os.fsencode(f"cat: {quoted(self.path)}: Not a regular file\n")
-            )
+            raise LeftToTool("not a regular file")
         chunks: list[bytes] = []
         left = MAX_OUTPUT
         # what the handle stands for, not what now has its name
@@ -119,5 +117,8 @@ def cat(path: str, *, within: str | None = None) -> ExecResult:
     planned = plan_native("cat", *native.argv)
     if planned is not None:
         return planned
-    with acting():
-        return native.perform()
+    try:
+        with acting():
+            return native.perform()
+    except LeftToTool:
+        return failed(f"cat: {quoted(path)}: Not a regular file")

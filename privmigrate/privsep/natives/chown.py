@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Self
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.privsep.natives.base import (
+    DONE,
     LeftToTool,
     always_quoted,
     failure,
@@ -137,8 +138,12 @@ class Chown:
                     with parent_of(place) as (folder, name):
                         walk(folder, name, path, change)
                     return together(change.failures)
-                nofollow = self.within is not None or self.links
-                with pinned(place, "" if nofollow else None) as file:
+                if self.links:
+                    os.lstat(place)
+                    problem = change.problem
+                    os.chown(place, change.uid, change.gid, follow_symlinks=False)
+                    return DONE
+                with pinned(place, self.within) as file:
                     problem = change.problem
                     os.chown(file, change.uid, change.gid)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
@@ -80,10 +81,8 @@ class Install:
 
     def _make(self, path: str, *, last: bool) -> None:
         with reached(path, self.within) as place:
-            try:
+            with suppress(FileExistsError):
                 os.mkdir(place, 0o755)  # noqa: PTH102 - pathlib costs 5 ms
-            except FileExistsError:
-                pass
             if not last:
                 return
             with pinned(place, self.within) as file:

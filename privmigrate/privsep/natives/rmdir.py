@@ -8,7 +8,7 @@ from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.privsep.natives.base import (
     DONE,
-    c_quoted,
+    always_quoted,
     failure,
     operands,
     reached,
@@ -62,5 +62,5 @@ class Rmdir:
             with reached(path, self.within) as place:
                 os.rmdir(place)  # noqa: PTH106 - pathlib costs 5 ms
         except OSError as error:
-            return failure("rmdir", f"failed to remove {c_quoted(path)}", error)
+            return failure("rmdir", f"failed to remove {always_quoted(path)}", error)
         return DONE

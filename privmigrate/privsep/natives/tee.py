@@ -29,7 +29,7 @@ class Tee:
     CAPABILITIES: ClassVar[tuple[Capability, ...]] = (Capability.CAP_DAC_OVERRIDE,)
     EXAMPLES: ClassVar[tuple[Same | Kept, ...]] = (
         Same("a new file", "", ("tee", "f"), b"x\n"),
-        Same("one that there is", "chmod 600 .; echo hello > f", ("tee", "f"), b"x\0\xff"),
+        Same("one that there is", "echo hello > f; chmod 600 f", ("tee", "f"), b"x\0\xff"),
         Same("to its end", "echo hello > f", ("tee", "-a", "f", "g"), b"x\n"),
         Same("in long", "echo hello > f", ("tee", "--append", "f"), b"x\n"),
         Same("nothing to write", "echo hello > f", ("tee", "f")),
