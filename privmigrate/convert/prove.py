@@ -6,7 +6,7 @@ statements that build the command line. `privmigrate.testing.equivalence` finds 
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from privmigrate.argv.spec import ArgSpec, Choice, Const
@@ -22,6 +22,18 @@ _BUILTINS: Final = frozenset({
     "format", "frozenset", "int", "isinstance", "len", "list", "map", "max", "min", "ord", "range",
     "repr", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
 })  # fmt: skip
+# Values that options may have.
+_CHOICES: Final[Mapping[str | None, tuple[object, ...]]] = {
+    "check_exit_code": (True, False, 0, [0, 1]),
+    "attempts": (1, 2),
+    "delay_on_retry": (True, False),
+    "log_errors": (0, 1, 2),
+    "loglevel": (10,),
+    "extra_ok_codes": (None, [1]),
+    "log_fail_as_error": (True, False),
+    "return_stderr": (False, True),
+    "process_input": ("text", None),
+}
 _EXECUTE: Final = "execute"
 
 CONFTEST: Final = '''\
@@ -80,6 +92,8 @@ def _test(
         yield '        convention="list",'
     if samples := _samples(each.use.site):
         yield f"        samples={samples!r},"
+    if options := _options(each.call):
+        yield f"        options={options!r},"
     if codes := sorted(_numbers(each.call)):
         yield f"        exit_codes={codes!r},"
     if constants := _constants(document, (*before, *after)):
@@ -90,7 +104,14 @@ def _test(
 def _function(name: str, body: Sequence[ast.stmt], known: set[str]) -> Iterator[str]:
     bound = {each for statement in body for each in bound_names(statement)}
     loaded = {each for statement in body for each in loaded_names(statement)}
-    rebound = bound & _read_first(body)
+    inner = {
+        target
+        for statement in body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.comprehension)
+        for target in bound_names(node.target)
+    }
+    rebound = bound & (_read_first(body) - inner)
     free = (loaded - bound - _BUILTINS - known) | rebound
     yield f"    def {name}({', '.join(sorted(free))}):"
     for statement in body:
@@ -98,20 +119,33 @@ def _function(name: str, body: Sequence[ast.stmt], known: set[str]) -> Iterator[
     yield ""
 
 
-def _read_first(body: Sequence[ast.stmt]) -> set[str]:
-    """Names that are read before the statements bind them: of what stood further above."""
-    seen: set[str] = set()
+def _read_first(body: Sequence[ast.stmt], seen: frozenset[str] = frozenset()) -> set[str]:
+    """Names that may be read before the statements bind them: of what stood further above."""
+    return _follow(body, set(seen))[0]
+
+
+def _follow(body: Sequence[ast.stmt], seen: set[str]) -> tuple[set[str], set[str]]:
+    """Names that are read before they are bound, and those that are bound then in any case."""
     found: set[str] = set()
     for statement in body:
         match statement:
-            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-                found |= set(loaded_names(value)) - seen
+            case ast.If(test=test, body=one, orelse=other):
+                found |= set(loaded_names(test)) - seen
+                first, second = _follow(one, set(seen)), _follow(other, set(seen))
+                found |= first[0] | second[0]
+                seen |= first[1] & second[1]
+            case ast.For(target=target, iter=source, body=inner):
+                found |= set(loaded_names(source)) - seen
+                found |= _follow(inner, seen | set(bound_names(target)))[0]
             case ast.AugAssign(target=ast.Name(id=name), value=value):
                 found |= ({name} | set(loaded_names(value))) - seen
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                found |= set(loaded_names(value)) - seen
+                seen |= set(bound_names(statement))
             case _:
-                found |= set(loaded_names(statement)) - seen - set(bound_names(statement))
-        seen |= set(bound_names(statement))
-    return found
+                found |= set(loaded_names(statement)) - seen
+                seen |= set(bound_names(statement))
+    return found, seen
 
 
 def _old(each: Replacement) -> ast.expr:
@@ -233,6 +267,15 @@ def _samples(site: Site) -> dict[str, list[str]]:
             if texts:
                 found[value.source] = texts
     return found
+
+
+def _options(call: ast.Call) -> dict[str, list[object]]:
+    """Values of options that are not constants, by the expression that has them."""
+    return {
+        ast.unparse(each.value): list(_CHOICES[each.arg])
+        for each in call.keywords
+        if each.arg in _CHOICES and not isinstance(each.value, ast.Constant | ast.List | ast.Tuple)
+    }
 
 
 def _texts(spec: ArgSpec) -> list[str]:
