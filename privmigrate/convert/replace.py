@@ -167,7 +167,7 @@ def _check_reasons(site: Site) -> None:
         if reason in _NEVER:
             raise _Stays(Because.SITE, _NEVER[reason], reason.value)
     if site.via:
-        raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}")
+        raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}", "through-wrapper")
     name = site.executor.rpartition(".")[2]
     if name in _OTHER_EXECUTORS:
         raise _Stays(Because.OPTIONS, f"{name} gives back something else than execute does")
