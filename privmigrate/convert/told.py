@@ -102,7 +102,8 @@ def tell(told: Told, *, brief: bool) -> Iterator[str]:
         yield f"{listed.span}: test left: {listed.text}"
     found = counts(told)
     yield (
-        f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} files: "
+        f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} "
+        f"file{'' if found['files'] == 1 else 's'}: "
         f"{found['typed']} typed, {found['checked']} with a checked list; {found['left']} left; "
         f"{found['assertions']} assertions of tests moved, {found['assertions_left']} left"
     )
