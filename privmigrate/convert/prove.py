@@ -191,11 +191,15 @@ def _body(
     gone = {id(node) for statement in removed for node in ast.walk(statement)}
     before = [] if function is None else list(_preceding(document, function, each.call))
     for statement in reversed(before):
-        if set(touched(statement)) & needed and id(statement) not in gone:
-            if isinstance(statement, ast.Assign):
-                needed -= {each.id for each in statement.targets if isinstance(each, ast.Name)}
-            needed |= set(loaded_names(statement))
-            statements.insert(0, statement)
+        if not set(touched(statement)) & needed or id(statement) in gone:
+            continue
+        if isinstance(statement, ast.Assign):
+            bound = set(bound_names(statement))
+            needed -= bound
+            if any(not isinstance(each, ast.Name) for each in statement.targets):
+                continue  # several values at once: found by trying, each by itself
+        needed |= set(loaded_names(statement))
+        statements.insert(0, statement)
     return [*statements, ast.Return(expression)]
 
 

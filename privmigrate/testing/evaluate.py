@@ -19,6 +19,7 @@ REFUSED: Final = 99
 _BEGINNING: Final = re.compile(r"does not begin with '?(/[^\s',)]*)")
 _SIGNALS: Final = {f"-{each.value}": f"-{each.name.removeprefix('SIG')}" for each in signal.Signals}
 
+_IMPOSSIBLE: Final = (("raised", "TypeError"), ("raised", "AttributeError"))
 Form = Callable[..., object]
 
 
@@ -95,8 +96,13 @@ class Case:
         return Evaluated(tuple(ran), outcome)
 
     def compare(self, chosen: Mapping[str, object], code: int) -> None:
-        """Raise NotProven if the two differ in anything."""
+        """Raise NotProven if the two differ in anything.
+
+        With values that the form before cannot even be evaluated with, there is nothing to keep.
+        """
         old, new = self.evaluate_before(chosen, code), self.evaluate_after(chosen, code)
+        if not old.ran and old.outcome in _IMPOSSIBLE:
+            return
         if len(old.ran) != len(new.ran) or not all(map(_same, old.ran, new.ran)):
             raise NotProven(f"with {dict(chosen)}: it ran {old.ran} before, and runs {new.ran}")
         if old.outcome != new.outcome:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-TABLE: Final = object()
+TABLE: Final = frozenset({"a mapping"})
 """Chosen for a path: it is a `Table`."""
 _PURE: Final = ("join", "basename", "dirname", "normpath", "split", "splitext", "isabs")
 
@@ -83,11 +83,48 @@ class Probe(str):
         given = repr([str(each) for each in (*args, *sorted(kwargs.items()))])
         return self._values.of_call(f"{self._path}()", zlib.crc32(given.encode()) % 90 + 10)
 
+    def __rmod__(self, template: str) -> str:
+        """Text that is formatted with a mapping, with a number, or with text."""
+        if "%(" in template:
+            return template % Table(self._values, self._path)
+        try:
+            return template % (str(self),)
+        except TypeError:
+            return template % (self.number,)
+
+    @property
+    def number(self) -> int:
+        """What it counts as where a service calculates with it."""
+        digits = "".join(filter(str.isdigit, self))
+        return int(digits or zlib.crc32(self.encode()) % 90 + 10)
+
+    def __mul__(self, other: object) -> object:  # type: ignore[override]
+        return self.number * _number(other)
+
+    def __rmul__(self, other: object) -> object:  # type: ignore[override]
+        return _number(other) * self.number
+
+    def __sub__(self, other: object) -> int:
+        return self.number - _number(other)
+
+    def __rsub__(self, other: object) -> int:
+        return _number(other) - self.number
+
+    def __floordiv__(self, other: object) -> int:
+        return self.number // _number(other)
+
+    def __truediv__(self, other: object) -> float:
+        return self.number / _number(other)
+
     def __hash__(self) -> int:
         return super().__hash__()
 
     def __eq__(self, other: object) -> bool:
         return super().__eq__(other)
+
+
+def _number(value: object) -> int:
+    return value.number if isinstance(value, Probe) else int(str(value))
 
 
 class Paths:

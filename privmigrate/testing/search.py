@@ -73,7 +73,7 @@ def _flavours(number: int) -> tuple[object, ...]:
         f"word{number}",
         f"/srv/word{number}",
         f"{number + 11}",
-        number + 11,
+        1000 // (number + 1),
         (f"item{number}", f"more{number}"),
         (f"/srv/item{number}", f"/srv/more{number}"),
         f"192.0.2.{number + 1}",
