@@ -39,11 +39,14 @@ def written(use: Use, call: ast.Call, document: Document) -> list[Given]:
     function = document.function(call)
     kept = _kept(use, call, function) if use.form is Form.TYPED else {}
     words = {param.name for param in use.op.params if param.kind in {Kind.WORD, Kind.VARIABLE}}
+    optional = {param.name for param in use.op.params if param.optional and param.name in words}
     found = []
     for each in use.arguments:
         node = kept.get(each.name) or parse_expression(each.source)
         if each.name in words:
             node = _as_text(_concatenated(node, function))
+        if each.name in optional and not _may_be_left_out(node):
+            node = _str(node)  # None would leave it out, and was a word before
         same = each.name not in kept and ast.dump(node) == ast.dump(parse_expression(each.source))
         text = one_line(each.source) if same else _text(_short(node, function), document)
         found.append(Given(each.name, text, each.keyword))
@@ -153,6 +156,24 @@ def _as_text(node: ast.expr) -> ast.expr:
             return _str(node)
         case _:
             return node
+
+
+def _may_be_left_out(node: ast.expr) -> bool:
+    """Whether None means what it says, or cannot be: of text, and where a condition chooses it."""
+    match node:
+        case ast.IfExp() | ast.BoolOp(op=ast.Or()) | ast.JoinedStr():
+            return True
+        case ast.Constant(value=value):
+            return value is not None
+        case ast.BinOp(op=ast.Mod(), left=ast.Constant()):
+            return True
+        case ast.BinOp(left=left, right=right):
+            return _may_be_left_out(left) or _may_be_left_out(right)
+        case ast.Call(func=called):
+            name = called.attr if isinstance(called, ast.Attribute) else ast.unparse(called)
+            return name in {"str", "join", "format", "get"}
+        case _:
+            return False
 
 
 def _str(node: ast.expr) -> ast.expr:

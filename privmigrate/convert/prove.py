@@ -89,7 +89,8 @@ def _test(
     yield "        before,"
     yield "        after,"
     if each.use.site.convention is Convention.LIST:
-        yield '        convention="list",'
+        name = "netns" if ast.unparse(each.call.func).endswith(".netns.execute") else "list"
+        yield f"        convention={name!r},"
     if samples := _samples(each.use.site):
         yield f"        samples={samples!r},"
     if options := _options(each.call):
@@ -151,17 +152,12 @@ def _follow(body: Sequence[ast.stmt], seen: set[str]) -> tuple[set[str], set[str
 def _old(each: Replacement) -> ast.expr:
     call = copy.deepcopy(each.call)
     call.func = ast.Name(_EXECUTE, ast.Load())
-    netns = next((t.netns for t in each.use.site.templates if t.netns is not None), None)
-    if netns is not None and each.use.site.executor.endswith("netns.execute"):
-        words = ast.parse("['ip', 'netns', 'exec']", mode="eval").body
-        space = ast.List([_word(netns)], ast.Load())
-        call.args[0] = ast.BinOp(ast.BinOp(words, ast.Add(), space), ast.Add(), call.args[0])
+    match each.call.func:
+        case ast.Attribute(value=ast.Attribute(value=wrapper, attr="netns"), attr="execute"):
+            call.args.insert(0, ast.Attribute(wrapper, "namespace", ast.Load()))
+        case _:
+            pass
     return call
-
-
-def _word(word: Word) -> ast.expr:
-    parts = [part.source if isinstance(part, Value) else repr(part.text) for part in word.parts]
-    return ast.parse(" + ".join(parts), mode="eval").body
 
 
 def _new(each: Replacement, target: Target) -> ast.expr:

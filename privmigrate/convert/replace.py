@@ -6,6 +6,7 @@ stays.
 
 import ast
 import builtins
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +15,7 @@ from typing import Final
 from privmigrate.callsites.site import Convention, Reason, Root, Site
 from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
-from privmigrate.convert.effects import filled, keeps_order, only_builds, pieces
+from privmigrate.convert.effects import Effect, effect, filled, keeps_order, only_builds, pieces
 from privmigrate.convert.spelling import Call, spell
 from privmigrate.convert.use import Form, Use
 from privmigrate.diagnostics import Span
@@ -143,8 +144,13 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
     call = document.find_call(site)
     if call is None:
         raise _Stays(Because.MOVED, f"no call of {site.executor} begins here")
+    if use.form is Form.TYPED and any(each.command is None for each in site.templates):
+        raise _Stays(Because.SITE, "runs one of several commands", "several-commands")
+    netns = _netns(call, use)
+    if netns:
+        use = dataclasses.replace(use, under="", imports=())
     options = _options(call, use)
-    judged = _judged(use, options, target)
+    judged = _judged(use, [*options_of(site.convention, options), *_rooted(call, netns)], target)
     given = written(use, call, document)
     positional = [each.text for each in given if not each.keyword]
     keywords = [str(each) for each in given if each.keyword]
@@ -215,12 +221,30 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _judged(
-    use: Use, options: Mapping[str | None, ast.expr], target: Target
-) -> tuple[str, tuple[str, ...]]:
+def _netns(call: ast.Call, use: Use) -> str:
+    """The namespace of neutron's ``wrapper.netns.execute``, which may be none; or ""."""
+    match call.func:
+        case ast.Attribute(value=ast.Attribute(value=wrapper, attr="netns"), attr="execute"):
+            if effect(wrapper) is not Effect.ACTS:
+                return f"{ast.unparse(wrapper)}.namespace"
+        case _:
+            return ""
+    match parse_expression(use.under or "None"):
+        case ast.Call(func=ast.Name(id="Netns"), args=[name]):
+            return ast.unparse(name)
+        case _:
+            raise _Stays(Because.SCOPE, "is executed in a namespace that is not known here")
+
+
+def _rooted(call: ast.Call, netns: str) -> list[str]:
+    """Where it runs, and as whom where there is no namespace."""
+    says = any(each.arg == "run_as_root" for each in call.keywords)
+    return [f"netns={netns}", *([] if says else ["run_as_root=False"])] if netns else []
+
+
+def _judged(use: Use, given: list[str], target: Target) -> tuple[str, tuple[str, ...]]:
     """The method that judges the result, and its arguments; "" where the default does."""
     convention = use.site.convention
-    given = list(options_of(convention, options))
     if use.condition or use.site.root is Root.CONDITIONAL:
         given.append(f"run_as_root={one_line(use.condition or use.site.condition)}")
     if convention is Convention.OSLO and not given:

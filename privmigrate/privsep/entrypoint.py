@@ -121,6 +121,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         log_fail_as_error: object = ...,
         return_stderr: Literal[False] = ...,
         run_as_root: object = ...,
+        netns: str | None = ...,
     ) -> Callable[P, str]: ...
 
     @overload
@@ -132,6 +133,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         log_fail_as_error: object = ...,
         return_stderr: object,
         run_as_root: object = ...,
+        netns: str | None = ...,
     ) -> Callable[P, "str | Output"]: ...
 
     def neutron(
@@ -142,18 +144,22 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         log_fail_as_error: object = True,
         return_stderr: object = False,
         run_as_root: object = True,
+        netns: str | None = None,
     ) -> Callable[P, "str | Output"]:
         """The same command for a caller who expects what neutron's `execute` does.
 
         The words are those of ``neutron.agent.linux.utils.execute``: what comes back is the
-        standard output, and a failure is neutron-lib's error.
+        standard output, and a failure is neutron-lib's error. Where `netns` names a network
+        namespace, it runs there, and with privilege.
         """
         from privmigrate.privsep.neutron import Policy
+        from privmigrate.privsep.types import Netns
 
         policy = Policy(check_exit_code, extra_ok_codes, log_fail_as_error, return_stderr)
 
         def judged(*args: P.args, **kwargs: P.kwargs) -> "str | Output":
-            ask, cmd = self._ask(args, kwargs, run_as_root=run_as_root)
+            named: dict[str, object] = {**kwargs, "under": Netns(netns)} if netns else kwargs
+            ask, cmd = self._ask(args, named, run_as_root=run_as_root or netns)
             return policy.apply(ask, cmd, kwargs.get("stdin"))
 
         return functools.update_wrapper(judged, self)

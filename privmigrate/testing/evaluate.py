@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 from unittest import mock
 
+from privmigrate.errors import Refused
 from privmigrate.privsep.context import PrivContext
+from privmigrate.privsep.entrypoint import CommandEntrypoint
 from privmigrate.privsep.execute import ExecResult, Planned
 from privmigrate.testing.probe import System, Values
 from privmigrate.testing.record import recording
 
-REFUSED: Final = 99
 _BEGINNING: Final = re.compile(r"does not begin with '?(/[^\s',)]*)")
 _SIGNALS: Final = {f"-{each.value}": f"-{each.name.removeprefix('SIG')}" for each in signal.Signals}
 
@@ -72,15 +73,16 @@ class Case:
         values = Values(chosen)
         ran: list[Ran] = []
         answer = ExecResult(code, b"out\n", b"err: No such file\n")
+        refusals: list[str] = []
         with (
-            _answering() as roots,
+            _answering(refusals) as roots,
             recording(lambda planned: _note(planned, ran, roots, answer)),
         ):
             outcome = _outcome(lambda: self.after(**_arguments(self.after, values)))
         self.asked.update(values.asked)
-        for text in map(str, outcome):
+        for text in refusals:
             self.beginnings |= dict.fromkeys(_BEGINNING.findall(text))
-        refused = not ran and outcome[:1] == ("raised",) and outcome[-1] == REFUSED
+        refused = not ran and bool(refusals)
         return Evaluated(tuple(ran), outcome, refused)
 
     def evaluate_before(self, chosen: Mapping[str, object], code: int) -> Evaluated:
@@ -164,9 +166,24 @@ def _outcome(evaluate: Callable[[], object]) -> tuple[object, ...]:
 
 
 @contextmanager
-def _answering() -> Iterator[list[bool]]:
+def _answering(refusals: list[str]) -> Iterator[list[bool]]:
     """Contexts answer in this process; which calls would have gone to a daemon is remembered."""
     roots: list[bool] = []
+    ask = CommandEntrypoint._ask  # noqa: SLF001 - where every way of calling it comes by
+
+    def asking(
+        self: CommandEntrypoint[...], *args: object, **options: object
+    ) -> tuple[Callable[[], ExecResult], Callable[[], str]]:
+        asked, cmd = ask(self, *args, **options)  # type: ignore[arg-type]
+
+        def noting() -> ExecResult:
+            try:
+                return asked()
+            except Refused as refused:
+                refusals.append(str(refused))
+                raise
+
+        return noting, cmd
 
     def call(
         _context: PrivContext,
@@ -180,7 +197,11 @@ def _answering() -> Iterator[list[bool]]:
         finally:
             roots.pop()
 
-    with mock.patch.object(PrivContext, "call", call), mock.patch.object(time, "sleep"):
+    with (
+        mock.patch.object(PrivContext, "call", call),
+        mock.patch.object(CommandEntrypoint, "_ask", asking),
+        mock.patch.object(time, "sleep"),
+    ):
         yield roots
 
 
@@ -245,6 +266,18 @@ def _list(ran: list[Ran], code: int) -> Callable[..., object]:
     return execute
 
 
+def _netns(ran: list[Ran], code: int) -> Callable[..., object]:
+    """As neutron's ``wrapper.netns.execute``, whose namespace is given first."""
+    plain = _list(ran, code)
+
+    def execute(namespace: object, words: Sequence[object], **options: object) -> object:
+        front: list[object] = ["ip", "netns", "exec", namespace] if namespace else []
+        root = options.pop("run_as_root", False) or bool(namespace)
+        return plain([*front, *words], run_as_root=root, **options)
+
+    return execute
+
+
 class _NeutronError(RuntimeError):
     def __init__(self, message: str, returncode: int) -> None:
         super().__init__(message)
@@ -266,4 +299,5 @@ def _ran(argv: Sequence[str], data: bytes | None, root: bool) -> Ran:  # noqa: F
 _EXECUTORS: Final[Mapping[str, Callable[[list[Ran], int], Callable[..., object]]]] = {
     "oslo": _oslo,
     "list": _list,
+    "netns": _netns,
 }

@@ -12,7 +12,7 @@ from privmigrate.errors import Refused
 from privmigrate.privsep import ExecResult, Executable, command, run
 from privmigrate.privsep.neutron import Policy, ProcessExecutionError
 from privmigrate.privsep.priv_context import PrivContext
-from privmigrate.privsep.types import Word
+from privmigrate.privsep.types import Netns, Word
 from privmigrate.testing import recording
 
 FAILS = ExecResult(3, b"out\xff", b"RTNETLINK answers: File exists\n")
@@ -119,6 +119,33 @@ def test_words_of_any_kind_are_text_as_executors_take_them() -> None:
         show.policy()(name=PurePosixPath("/dev/y"))  # type: ignore[arg-type]
         show(7)
     assert [each.argv[-1] for each in commands] == ["/dev/x", "/dev/y", "7"]
+
+
+@context.entrypoint
+@command
+def show_in(name: Word, *, under: Netns | None = None) -> ExecResult:
+    return run(Executable("ip"), "link", "show", name, under=under)
+
+
+def test_a_network_namespace_means_privilege(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ip_wrapper.netns.execute` does; without a namespace, as the caller says."""
+    asked: list[object] = []
+
+    def call(_context: object, _entrypoint: object, _args: object, kwargs: object) -> object:
+        asked.append(kwargs)
+        return WORKS
+
+    monkeypatch.setattr(PrivContext, "call", call)
+    context.set_client_mode(True)
+    try:
+        with recording(lambda _: WORKS) as commands:
+            show_in.neutron(netns="qrouter-1", run_as_root=False)("a")
+            show_in.neutron(netns=None, run_as_root=False)("b")
+            show_in.neutron(netns="")("c")
+    finally:
+        context.set_client_mode(False)
+    assert asked == [{"under": Netns("qrouter-1")}, {}]
+    assert [each.argv[-1] for each in commands] == ["b"]
 
 
 def test_conditional_root(monkeypatch: pytest.MonkeyPatch) -> None:

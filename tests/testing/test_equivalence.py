@@ -146,3 +146,33 @@ def test_constants_behind_names_are_found() -> None:
         lambda path: chmod_777(path),
     )
     assert proof.constants == {"self.MODE": "777"}
+
+
+def test_what_the_entrypoint_refuses_is_not_compared() -> None:
+    """However the caller judges results: a refusal that is returned as nothing is one."""
+    proof = prove(
+        lambda mode, execute: execute(["chmod", mode], run_as_root=True, check_exit_code=False),
+        lambda mode: chmod.neutron(check_exit_code=False)(mode),
+        convention="list",
+        samples={"mode": ["7", "77"]},
+    )
+    assert proof.values == 1
+
+
+def test_neutrons_namespaces_are_compared() -> None:
+    def before(wrapper: object, n: object, execute: Before) -> object:
+        return execute(wrapper.namespace, ["env", "LC_ALL=C", "chmod", n])  # type: ignore[attr-defined]
+
+    def after(wrapper: object, n: int) -> object:
+        inside: str = wrapper.namespace  # type: ignore[attr-defined]
+        return chmod_en.neutron(netns=inside, run_as_root=False)(n)
+
+    prove(before, after, convention="netns")
+    with pytest.raises(NotProven):
+        prove(before, lambda wrapper, n: chmod_en.neutron()(n), convention="netns")
+    with pytest.raises(NotProven):  # without a namespace it did not run as root
+        prove(
+            before,
+            lambda wrapper, n: chmod_en.neutron(netns=wrapper.namespace)(n),
+            convention="netns",
+        )
