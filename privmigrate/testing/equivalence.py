@@ -54,6 +54,7 @@ def prove(
     """
     case = Case(before, after, convention, tuple(dict.fromkeys((*EXIT_CODES, *exit_codes))))
     case.options.update(options or {})
+    case.learned.update(constants or {})
     chosen = find(case, samples or {}, dict(constants or {}))
     compared = 0
     sets = 0
