@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from privmigrate.privsep.commands import Command
@@ -111,30 +111,6 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
             return self._apply(policy, args, kwargs, run_as_root=run_as_root)
 
         return functools.update_wrapper(judged, self)
-
-    @overload
-    def neutron(
-        self,
-        *,
-        check_exit_code: object = ...,
-        extra_ok_codes: "Iterable[int] | None" = ...,
-        log_fail_as_error: object = ...,
-        return_stderr: Literal[False] = ...,
-        run_as_root: object = ...,
-        netns: str | None = ...,
-    ) -> Callable[P, str]: ...
-
-    @overload
-    def neutron(
-        self,
-        *,
-        check_exit_code: object = ...,
-        extra_ok_codes: "Iterable[int] | None" = ...,
-        log_fail_as_error: object = ...,
-        return_stderr: object,
-        run_as_root: object = ...,
-        netns: str | None = ...,
-    ) -> Callable[P, "str | Output"]: ...
 
     def neutron(
         self,
