@@ -116,7 +116,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
-    tests, listed = move_tests(rewriting.files, texts, package)
+    tests, listed = move_tests(rewriting.files, texts, package, findings.sites)
     return Told(findings.sites, rewriting, tests, listed, target)
 
 

@@ -4,7 +4,8 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from privmigrate.callsites.site import Convention
+from privmigrate.callsites import site as sites
+from privmigrate.callsites.site import Convention, Site
 from privmigrate.convert.operation import Each, Hole, Kind, Lit, Op, Option, Segment
 from privmigrate.convert.replace import Replacement, options_of
 from privmigrate.convert.use import Form
@@ -106,3 +107,29 @@ def match_word(word: Lit | Hole, given: ast.expr) -> dict[int, str] | None:
             return None
         case _:
             return None
+
+
+def may_run(site: Site, expected: ast.Call) -> bool:
+    """Whether a call has a shape that the expected command line could be of."""
+    words = words_of(expected)
+    return any(_fits(each.segments, words) for each in site.templates)
+
+
+def _fits(segments: Sequence[sites.Segment], words: Sequence[ast.expr]) -> bool:
+    if not segments:
+        return not words
+    first, *rest = segments
+    match first:
+        case sites.Word():
+            return bool(words) and _may_be(first, words[0]) and _fits(rest, words[1:])
+        case sites.Optional(segments=inner):
+            return _fits([*inner, *rest], words) or _fits(rest, words)
+        case sites.Repeated():
+            # any number of words, which is more than it may be
+            return any(_fits(rest, words[taken:]) for taken in range(len(words) + 1))
+
+
+def _may_be(word: sites.Word, given: ast.expr) -> bool:
+    if word.text is None or not isinstance(given, ast.Constant):
+        return True
+    return word.text == str(given.value)

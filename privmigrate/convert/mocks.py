@@ -93,3 +93,18 @@ def _patched(call: ast.Call) -> str:
     if _positions(call) > 1:
         name = f"{ast.unparse(call.args[0])}.{name}"
     return name if name.rpartition(".")[2] in _EXECUTORS else ""
+
+
+def is_plain(node: ast.expr) -> bool:
+    """An answer that looks at no arguments: values, and errors to raise."""
+    match node:
+        case ast.Constant() | ast.JoinedStr():
+            return True
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return all(map(is_plain, parts))
+        case ast.Call(func=called):
+            return ast.unparse(called).endswith(("Error", "Exception", "Failure", "Failed"))
+        case ast.BinOp(left=left, right=right):
+            return is_plain(left) and is_plain(right)
+        case _:
+            return False

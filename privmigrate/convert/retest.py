@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from privmigrate.callsites.site import Site
 from privmigrate.convert import rewrite
 from privmigrate.convert.arguments import one_line
+from privmigrate.convert.besides import Besides, Expectation, mock_besides
 from privmigrate.convert.callers import FileChange, laid_out
 from privmigrate.convert.document import Document, Function, Place, Unreadable, read
-from privmigrate.convert.expected import arguments_of, words_of
-from privmigrate.convert.imports import Naming, NewImport, name_module
-from privmigrate.convert.mocks import Mock, mocks_of
+from privmigrate.convert.expected import arguments_of, may_run, words_of
+from privmigrate.convert.imports import Naming, name_module
+from privmigrate.convert.mocks import Mock, is_plain, mocks_of
+from privmigrate.convert.moves import Listed, Moves
 from privmigrate.convert.replace import Replacement
 from privmigrate.convert.spelling import Call
 from privmigrate.diagnostics import Span
@@ -29,33 +32,6 @@ _QUOTED: Final = re.compile(rb"[\"']([^\"'\n]+)[\"']")
 _EQUAL: Final = frozenset({"self.assertEqual", "self.assertEquals"})
 _COUNTS: Final = frozenset({"assert_called_once", "assert_called", "call_count", "called"})
 _ANSWERS: Final = frozenset({"return_value", "side_effect"})
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An assertion of a command line that went, which stays, and why."""
-
-    span: Span
-    text: str
-
-
-@dataclass(slots=True)
-class Moves:
-    """What to write into one test file.
-
-    Attributes:
-        expressions: new text, by where an expression begins and ends.
-        added: statements, by where the one begins that they come behind.
-        imports: import statements, by their text.
-        listed: what stays.
-        assertions: how many were moved.
-    """
-
-    expressions: dict[tuple[Place, Place], str] = field(default_factory=dict)
-    added: dict[Place, tuple[str, ...]] = field(default_factory=dict)
-    imports: dict[str, NewImport] = field(default_factory=dict)
-    listed: list[Listed] = field(default_factory=list)
-    assertions: int = 0
 
 
 _Expected = tuple[ast.Call, Replacement | None, tuple[str, ...] | str]
@@ -73,25 +49,41 @@ class _Assertion:
     once: bool
 
 
-def plan_tests(document: Document, replacements: Sequence[Replacement], package: str) -> Moves:
-    """Decide about every test of a file."""
-    moves = Moves()
+def plan_tests(
+    document: Document,
+    replacements: Sequence[Replacement],
+    package: str,
+    staying: Sequence[Site] = (),
+) -> Moves:
+    """Decide about every test of a file; `staying` are calls that were not replaced."""
+    plan = _Plan(document, replacements, package, staying)
     for function in ast.walk(document.tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             inner = document.function(function)
             if inner is None:
-                _plan_function(document, function, replacements, package, moves)
-    return moves
+                _plan_function(plan, function)
+    return plan.moves
 
 
-def _plan_function(
-    document: Document,
-    function: Function,
-    replacements: Sequence[Replacement],
-    package: str,
-    moves: Moves,
-) -> None:
-    expected = list(_command_lines(function, replacements))
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is planned for one file, and from what."""
+
+    document: Document
+    replacements: Sequence[Replacement]
+    package: str
+    staying: Sequence[Site]
+    moves: Moves = field(default_factory=Moves)
+
+
+def _plan_function(plan: _Plan, function: Function) -> None:
+    document, package, moves = plan.document, plan.package, plan.moves
+    expected = [
+        (call, None, "a call that stays may run this too")
+        if any(may_run(site, call) for site in plan.staying)
+        else (call, replacement, arguments)
+        for call, replacement, arguments in _command_lines(function, plan.replacements)
+    ]
     if not expected:
         return
     mocks = {each.name: each for each in mocks_of(function)}
@@ -107,6 +99,13 @@ def _plan_function(
         if naming is None:
             outcome = "every name for the entrypoint's module is taken"
         if isinstance(outcome, str) or mock is None or naming is None:
+            besides = _besides(plan, function, found)
+            if besides is not None:
+                moves.expressions.update(besides.expressions)
+                moves.added.update(besides.added)
+                moves.first.setdefault(document.start(function), []).extend(besides.first)
+                moves.assertions += len(found)
+                continue
             moves.listed.extend(
                 Listed(Span(document.name, call.lineno, document.start(call)[1] + 1), str(outcome))
                 for call, _, _ in found
@@ -121,6 +120,17 @@ def _plan_function(
         if naming.new is not None:
             moves.imports[naming.new.text] = naming.new
         moves.assertions += len(outcome)
+
+
+def _besides(plan: _Plan, function: Function, found: Sequence[_Expected]) -> Besides | None:
+    """A mock of the entrypoint besides the executor's, where nothing has to be guessed for it."""
+    expected = []
+    for call, replacement, arguments in found:
+        assertion = _assertion(plan.document, call)
+        if replacement is None or isinstance(arguments, str) or assertion is None:
+            return None
+        expected.append(Expectation(assertion, call, replacement, arguments))
+    return mock_besides(plan.document, function, expected, plan.replacements, plan.package)
 
 
 def _move(
@@ -180,12 +190,12 @@ def _only_asserted(
         if parent.attr in _LISTS and isinstance(outer, ast.Call) and _all_in(outer, moving):
             continue
         if parent.attr in _ANSWERS and isinstance(outer, ast.Assign):
-            if _is_plain(outer.value):
+            if is_plain(outer.value):
                 continue
             return f"what {mock.name} answers depends on the command line {where}"
         return f"{mock.name}.{parent.attr} is no assertion of a command line {where}"
     for keyword in mock.answer.keywords:
-        if keyword.arg not in _ANSWERS or not _is_plain(keyword.value):
+        if keyword.arg not in _ANSWERS or not is_plain(keyword.value):
             return f"its patch has {keyword.arg or 'options that are not written there'}"
     return ""
 
@@ -206,21 +216,6 @@ def _occurrences(function: Function, mock: Mock) -> Iterator[ast.expr]:
             and ast.unparse(node) == mock.name
         ):
             yield node
-
-
-def _is_plain(node: ast.expr) -> bool:
-    """An answer that looks at no arguments: values, and errors to raise."""
-    match node:
-        case ast.Constant() | ast.JoinedStr():
-            return True
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            return all(map(_is_plain, parts))
-        case ast.Call(func=called):
-            return ast.unparse(called).endswith(("Error", "Exception", "Failure", "Failed"))
-        case ast.BinOp(left=left, right=right):
-            return _is_plain(left) and _is_plain(right)
-        case _:
-            return False
 
 
 def _written(
@@ -343,10 +338,18 @@ class TestChange:
 
 
 def move_tests(
-    files: Sequence[FileChange], texts: Mapping[str, bytes], package: str
+    files: Sequence[FileChange],
+    texts: Mapping[str, bytes],
+    package: str,
+    sites: Sequence[Site] = (),
 ) -> tuple[tuple[TestChange, ...], tuple[Listed, ...]]:
-    """Move what can be moved of the tests among a service's files, and list the rest."""
+    """Move what can be moved of the tests among a service's files, and list the rest.
+
+    `sites` are all calls that run something as root.
+    """
     replacements = [each for change in files for each in change.replacements]
+    replaced = {each.use.site.span for each in replacements}
+    staying = [site for site in sites if site.span not in replaced]
     sources = {change.document.name for change in files}
     commands = {each.use.op.command.encode() for each in replacements}
     changed: list[TestChange] = []
@@ -359,11 +362,13 @@ def move_tests(
         except Unreadable as error:
             listed.append(Listed(Span(name), str(error)))
             continue
-        moves = plan_tests(document, replacements, package)
+        moves = plan_tests(document, replacements, package, staying)
         listed += moves.listed
         if moves.expressions:
             imports = tuple(moves.imports[text] for text in sorted(moves.imports))
-            changes = rewrite.Changes(moves.expressions, added=moves.added, imports=imports)
+            changes = rewrite.Changes(
+                moves.expressions, added=moves.added, first=moves.first, imports=imports
+            )
             changed.append(TestChange(document, rewrite.apply(document, changes), moves.assertions))
     return tuple(changed), tuple(listed)
 

@@ -29,6 +29,7 @@ class Changes:
         removed: where statements begin that go.
         comments: what statements get above them, by where they begin.
         added: statements that come behind others, by where these begin.
+        first: what functions begin with, by where they begin.
         imports: statements to add.
         dropped: names of which the top-level imports go.
     """
@@ -37,6 +38,7 @@ class Changes:
     removed: frozenset[Place] = frozenset()
     comments: Mapping[Place, Sequence[str]] = field(default_factory=dict)
     added: Mapping[Place, Sequence[str]] = field(default_factory=dict)
+    first: Mapping[Place, Sequence[str]] = field(default_factory=dict)
     imports: Sequence[NewImport] = ()
     dropped: frozenset[str] = frozenset()
 
@@ -90,6 +92,17 @@ class _Editor(cst.CSTTransformer):
         self.replaced.add(place)
         new = cst.parse_expression(text, self._module.config_for_parsing)
         return new.with_changes(lpar=updated.lpar, rpar=updated.rpar)
+
+    def leave_FunctionDef(  # noqa: N802 - libcst's name
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        texts = self._changes.first.get(self._place(original_node)[0], ())
+        block = updated_node.body
+        if not texts or not isinstance(block, cst.IndentedBlock):
+            return updated_node
+        place = 1 if original_node.get_docstring() is not None else 0
+        body = [*block.body[:place], *map(_parsed, texts), *block.body[place:]]
+        return updated_node.with_changes(body=block.with_changes(body=body))
 
     def leave_IndentedBlock(  # noqa: N802 - libcst's name
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock

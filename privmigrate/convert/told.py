@@ -8,9 +8,10 @@ from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
 from privmigrate.convert.lock import Disk
 from privmigrate.convert.merge import State
+from privmigrate.convert.moves import Listed
 from privmigrate.convert.prove import CONFTEST, test_module
 from privmigrate.convert.replace import Target
-from privmigrate.convert.retest import Listed, TestChange
+from privmigrate.convert.retest import TestChange
 from privmigrate.convert.use import Form
 
 

@@ -1,12 +1,17 @@
 """Unit tests move with the calls whose command lines they expect, or are listed and stay."""
 
 import ast
+from dataclasses import replace
 
 import pytest
 
+from privmigrate.callsites.site import Result, Template, Text, Value, Word
 from privmigrate.convert.callers import FileChange
-from privmigrate.convert.retest import Listed, move_tests
-from tests.convert.rewriting import op, outcome, use
+from privmigrate.convert.moves import Listed
+from privmigrate.convert.replace import Replacement
+from privmigrate.convert.retest import move_tests
+from privmigrate.diagnostics import Span
+from tests.convert.rewriting import op, outcome, site, use
 
 SERVICE = """\
 from svc import utils
@@ -255,6 +260,75 @@ def test_what_cannot_be_told_is_listed_and_stays(
     assert listed
     assert all(why in each.text for each in listed)
     assert all(each.span.line > 1 for each in listed)
+
+
+def test_a_call_that_stays_may_be_meant(changes: list[FileChange]) -> None:
+    """Then nobody can tell which of the two the test is about."""
+    lines = ["@mock.patch.object(utils, 'execute')", "def test_it(self, m):", f"    {ASSERTION}"]
+    text = "\n".join(["class T:", *(f"    {line}" for line in lines), ""]).encode()
+    other = "utils.execute('chmod', mode, path, run_as_root=True)\n"
+    span = Span("svc/other.py", 1, 1)
+    first, middle, last = Text("chmod"), Value("mode", span), Value("path", span)
+    for word, stays in ((middle, True), (Text("755"), False)):
+        template = Template((Word((first,)), Word((word,)), Word((last,))))
+        made = replace(site(other, "utils.execute("), span=span, templates=(template,))
+        after, listed = move_tests(changes, {"tests/test_x.py": text}, "svc.privileged", [made])
+        assert [each.text for each in listed] == ["a call that stays may run this too"] * stays
+        assert bool(after) is not stays
+
+
+def with_nothing_looked_at(each: Replacement) -> Replacement:
+    site = replace(each.use.site, result=Result.IGNORED)
+    return replace(each, use=replace(each.use, site=site))
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_mock_is_added_where_the_executors_is_somewhere_else(
+    changes: list[FileChange],
+    judged: bool,  # noqa: FBT001
+) -> None:
+    options = ", check_exit_code=[0, 3]" if judged else ""
+    header = ["from unittest import mock", "", "", "class T:"]
+    lines = [
+        "def test_it(self):",
+        '    """What it is about."""',
+        "    self.driver.run()",
+        f"    self.ex.assert_any_call('chmod', '777', '/p', run_as_root=True{options})",
+    ]
+    text = "\n".join([*header, *(f"    {line}" for line in lines), ""])
+    # what the call gives back is not looked at
+    quiet = [
+        replace(
+            change,
+            replacements=tuple(
+                replace(
+                    each, use=replace(each.use, site=replace(each.use.site, result=Result.IGNORED))
+                )
+                for each in change.replacements
+            ),
+        )
+        for change in changes
+    ]
+    [after], listed = move_tests(quiet, {"tests/test_x.py": text.encode()}, "svc.privileged")
+    assert listed == ()
+    receiver = "mock_chmod_777.policy.return_value" if judged else "mock_chmod_777"
+    expected = [
+        "    def test_it(self):",
+        '        """What it is about."""',
+        "        patcher = mock.patch('svc.privileged.files.chmod_777')",
+        "        mock_chmod_777 = patcher.start()",
+        "        self.addCleanup(patcher.stop)",
+        "        self.driver.run()",
+        f"        {receiver}.assert_any_call('/p')",
+    ]
+    if judged:
+        expected.append("        mock_chmod_777.policy.assert_called_with(check_exit_code=[0, 3])")
+    assert after.after.decode().splitlines()[4:] == expected
+    _, listed = move_tests(changes, {"tests/test_x.py": text.encode()}, "svc.privileged")
+    assert len(listed) == 1, "what is given back is looked at"
+    failing = text.replace("    self.driver.run()", "    self.assertRaises(E, self.driver.run)")
+    _, listed = move_tests(quiet, {"tests/test_x.py": failing.encode()}, "svc.privileged")
+    assert len(listed) == 1, "an error is expected"
 
 
 def test_a_test_that_is_no_python_is_listed(changes: list[FileChange]) -> None:
