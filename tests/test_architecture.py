@@ -17,7 +17,7 @@ from tools.modules import PACKAGE, Module, load_modules, matches
 LAYERS: Final = (
     ("diagnostics", "errors", "examples"),
     ("argv", "linux"),
-    ("rootwrap", "callsites"),
+    ("rootwrap", "callsites", "observe"),
     ("privsep",),
     ("shim", "convert", "audit", "learn"),
     ("cli", "testing"),
@@ -32,6 +32,7 @@ TRUSTED_LIBRARIES: Final = {
     "prctl": ("linux/*",),
     "oslo_rootwrap": ("rootwrap/oracle.py",),
     "oslo_config": ("privsep/options.py",),
+    "pyroute2": ("privsep/netlink.py",),  # where a context asks for it
 }
 
 # Modules of a library, and the only files that may import them.
@@ -40,6 +41,7 @@ LIBRARY_DOORS: Final = {
     "ctypes": ("linux/_libc.py",),
     "_ctypes": ("shim/client.py",),
     "msgpack": ("privsep/messages.py",),
+    "pyroute2": ("privsep/netlink.py",),
     "subprocess": ("linux/spawn.py",),
     "_posixsubprocess": ("linux/spawn.py",),
     "multiprocessing": (),
@@ -81,13 +83,14 @@ WRITERS: Final = (
     "linux/netns.py",  # names of namespaces
     "privsep/client/launch.py",
     "shim/index.py",
+    "shim/files.py",
     "shim/install.py",
     "shim/report.py",
-    "shim/observe.py",
+    "shim/learning.py",
     "shim/oneshot_main.py",  # its socket
     "shim/rootwrap_main.py",  # its own name
     "shim/rootwrap_daemon_main.py",  # the folder of its socket
-    "learn/tracefs.py",  # the folder that is an instance
+    "observe/tracefs.py",  # the folder that is an instance
     "learn/table.py",
 )
 

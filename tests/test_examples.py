@@ -22,6 +22,7 @@ from privmigrate.callsites import Settings, find_sites
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.text import template_text
 from privmigrate.examples import Allow, Clean, Deny, Finds, Ignored, Kept, Same, Yields
+from privmigrate.privsep import netlink
 from privmigrate.privsep.execute import Executable
 from privmigrate.privsep.natives import NATIVES, Native, find
 from privmigrate.privsep.natives.base import LeftToTool
@@ -91,6 +92,7 @@ def tree_of(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def native_of(name: str) -> type[Native]:
+    assert netlink.is_there(), "pip install privmigrate[netlink]"
     native = find(name)
     assert native is not None, f"{name} is in the table, and find() does not know it"
     return native
@@ -123,9 +125,9 @@ def natively(example: Same, argv: tuple[str, ...], folder: Path) -> ExecResult:
     try:
         with contextlib.chdir(folder):
             return native.perform()
-    except LeftToTool:
+    except LeftToTool as left:
         if os.geteuid() == 0:
-            raise
+            raise AssertionError(f"it is left to the tool: {left}") from left
         return by_tool(example, argv, folder)  # it may not do it, and the tool says so
 
 

@@ -86,17 +86,25 @@ def test_the_helper_loads_nothing_heavy_before_it_has_read_its_arguments() -> No
     assert loaded_by("import privmigrate.privsep.daemon.main") & heavy == set()
 
 
-def test_everything_that_may_run_as_root_imports_where_libcst_is_not_installed() -> None:
+def test_a_daemon_of_plain_functions_loads_no_more_of_the_standard_library_than_it_needs() -> None:
+    """What is not needed by every daemon costs each of them memory and time at its start."""
+    needed = "import privmigrate.privsep.daemon.main, privmigrate.privsep.priv_context"
+    dear = {"asyncio", "dataclasses", "inspect", "random", "subprocess"}
+    assert loaded_by(needed) & dear == set()
+    assert loaded_by("import dataclasses") & dear == {"dataclasses", "inspect"}
+
+
+def test_everything_that_may_run_as_root_imports_where_what_is_optional_is_missing() -> None:
     names = [module.name for module in load_modules() if module.trusted]
     python(BLOCK + "import importlib\nfor name in NAMES: importlib.import_module(name)",
-           BLOCKED=["libcst"], NAMES=names)  # fmt: skip
+           BLOCKED=["libcst", "pyroute2"], NAMES=names)  # fmt: skip
 
 
 def test_importing_does_nothing_but_load_code() -> None:
     """No file is read, no process started, no socket made: that is left to calls."""
     names = [module.name for module in load_modules() if module.file != "__main__.py"]
     third_party = ["prctl", "msgpack", "libcst", "oslo_config.cfg", "oslo_rootwrap.filters",
-                   "oslo_rootwrap.wrapper", "ctypes", "logging.handlers"]  # fmt: skip
+                   "oslo_rootwrap.wrapper", "ctypes", "logging.handlers", "pyroute2"]  # fmt: skip
     assert json.loads(python(WATCH, NAMES=names, THIRD_PARTY=third_party)) == []
 
 

@@ -17,11 +17,13 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from oslo_config import cfg
@@ -29,10 +31,10 @@ from oslo_privsep import priv_context as oslo_priv_context
 
 from privmigrate.privsep import priv_context as our_priv_context
 from tools.bench import commands, oslo, ours
-from tools.bench.floor import Floor
+from tools.bench.floor import Floor, Floors
+from tools.bench.installed import make_environment
 from tools.bench.measure import PLACEMENTS, Sample, place, read_private, sample
 from tools.bench.report import Row, Target, as_table
-from tools.modules import PROJECT
 
 Calls = dict[str, Callable[[], object]]
 
@@ -65,6 +67,7 @@ class Bench:
         self.rounds = rounds
         self.seconds = seconds
         self.floor = Floor()
+        self.floors = {threads: Floors(threads) for threads in THREADS if 1 < threads <= POOL}
         for module, methods in METHODS.items():
             set_option(module, "thread_pool_size", POOL)
             module.context.start(methods["FORK"])
@@ -73,6 +76,7 @@ class Bench:
             "ours, commands": commands.getpid(),
             OSLO: oslo.getpid(),
             FLOOR: self.floor.pid,
+            **{_floors(threads): floors.pid for threads, floors in self.floors.items()},
         }
 
     def stop(self) -> None:
@@ -80,6 +84,8 @@ class Bench:
         for module in METHODS:
             module.context.stop()
         self.floor.stop()
+        for floors in self.floors.values():
+            floors.stop()
 
     def _round(self, calls: Calls, threads: int = 1, seconds: float = 0) -> dict[str, Sample]:
         """One sample of each, in random order."""
@@ -92,9 +98,14 @@ class Bench:
 
     def empty_calls(self) -> Iterator[Row]:
         """CPU, latency and rate of a call that does nothing."""
-        calls: Calls = {"ours": ours.noop, OSLO: oslo.noop}
         for placement in PLACEMENTS:
             for threads in THREADS:
+                calls: Calls = {"ours": ours.noop, OSLO: oslo.noop}
+                floors = self.floors.get(threads)
+                if threads == 1:
+                    calls[FLOOR] = self.floor.noop
+                elif floors is not None:
+                    calls[_floors(threads)] = floors.noop
                 label = f"empty, {threads} thr, {placement}: "
                 cpu = Row(label + "cpu", "us", OSLO, CPU if threads <= POOL else None)
                 rate = Row(label + "rate", "/s", OSLO, RATE.get((placement, threads)))
@@ -102,9 +113,11 @@ class Bench:
                 p99 = Row(label + "p99", "us", OSLO)
                 place(placement, self.pids.values())
                 for _ in range(self.rounds):
+                    if floors is not None:
+                        floors.begin()
                     got = self._round(calls, threads)
-                    mine, its = got["ours"], got[OSLO]
-                    cpu.add(mine.cpu, its.cpu)
+                    mine, its = got.pop("ours"), got.pop(OSLO)
+                    cpu.add(mine.cpu, its.cpu, *(raw.cpu for raw in got.values()))
                     rate.add(mine.rate, its.rate)
                     p50.add(mine.p50, its.p50)
                     p99.add(mine.p99, its.p99)
@@ -209,6 +222,7 @@ class Bench:
         memory = Row("private memory of the helper", "MB", OSLO, Target(most=8), absolute=True)
         helped_run = Row("first answer, helper that runs commands", "ms", OSLO)
         memory_run = Row("its private memory", "MB", OSLO)
+        _start_all("ROOTWRAP")  # which leaves bytecode of every runtime
         for _ in range(self.rounds):
             times, _private = _start_all("FORK")
             forked.add(times[ours], times[oslo])
@@ -218,6 +232,10 @@ class Bench:
             memory.add(private[ours], private[oslo])
             memory_run.add(private[commands], private[oslo])
         yield from (forked, helped, memory, helped_run, memory_run)
+
+
+def _floors(threads: int) -> str:
+    return f"the raw ping-pong of {threads} threads"
 
 
 def _start_all(method: str) -> tuple[dict[Any, float], dict[Any, float]]:
@@ -256,12 +274,11 @@ def set_option(module: Any, name: str, value: object) -> None:
     cfg.CONF.set_override(name, value, group=module.context.cfg_section)
 
 
-def execute_helpers_directly() -> None:
+def execute_helpers_directly(python: Path) -> None:
     """Have all runtimes execute their helpers without sudo, which would cost all the same."""
-    os.environ["PYTHONPATH"] = str(PROJECT)
     for module in METHODS:
         helper = "oslo_privsep.daemon" if module is oslo else "privmigrate.privsep.daemon.main"
-        set_option(module, "helper_command", f"{sys.executable} -W ignore -m {helper}")
+        set_option(module, "helper_command", f"{python} -W ignore -m {helper}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -273,8 +290,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="WORD", help="groups whose name holds WORD")
     arguments = parser.parse_args(argv)
     cfg.CONF([], project="bench", default_config_files=[], default_config_dirs=[])
-    execute_helpers_directly()
-    bench = Bench(*((3, 0.1) if arguments.quick else (7, 0.3)))
+    with tempfile.TemporaryDirectory(prefix="privmigrate-bench-") as folder:
+        execute_helpers_directly(make_environment(Path(folder)))
+        rows = measure(Bench(*((3, 0.1) if arguments.quick else (7, 0.3))), arguments.only)
+    if arguments.json:
+        print(json.dumps([row.as_json() for row in rows], indent=1))
+    else:
+        print(as_table(rows))
+    missed = [row for row in rows if row.missed]
+    print(f"{len(rows)} rows, {len(missed)} targets missed", file=sys.stderr)
+    return 1 if arguments.check and missed else 0
+
+
+def measure(bench: Bench, only: str) -> list[Row]:
+    """Run the groups whose names hold a word."""
     groups = (
         bench.empty_calls,
         bench.floor_calls,
@@ -286,16 +315,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     rows: list[Row] = []
     for group in groups:
-        if arguments.only in group.__name__:
+        if only in group.__name__:
             rows.extend(group())
     bench.stop()
-    if arguments.json:
-        print(json.dumps([row.as_json() for row in rows], indent=1))
-    else:
-        print(as_table(rows))
-    missed = [row for row in rows if row.missed]
-    print(f"{len(rows)} rows, {len(missed)} targets missed", file=sys.stderr)
-    return 1 if arguments.check and missed else 0
+    return rows
 
 
 if __name__ == "__main__":

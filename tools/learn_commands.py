@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.errors import InputError
-from privmigrate.learn.confine import Command, prove
+from privmigrate.learn.confine import Command
 from privmigrate.learn.experiment import Experiment, Learned, Plan
 from privmigrate.learn.report import is_learned
-from privmigrate.learn.watch import Watch, watching
 from privmigrate.linux.capabilities import Capability, CapabilitySet
+from privmigrate.observe.watch import Watch, watching
 from privmigrate.privsep.execute import PATH
 from privmigrate.privsep.knowledge import lookup
 
@@ -323,7 +323,7 @@ def main() -> int:
     counts = dict.fromkeys(("verified", "not verified", "fails here", "not installed"), 0)
     runs = 0
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    with watching(prove) as watch:
+    with watching() as watch:
         for scenario, outcome in learn(chosen, watch):
             if isinstance(outcome, str):
                 kind = outcome if outcome in counts else "fails here"

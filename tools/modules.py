@@ -22,6 +22,8 @@ TRUSTED: Final = (
     "privmigrate.argv.*",
     "privmigrate.linux",
     "privmigrate.linux.*",
+    "privmigrate.observe",
+    "privmigrate.observe.*",
     "privmigrate.rootwrap",
     "privmigrate.rootwrap.*",
     "privmigrate.privsep",

@@ -3,7 +3,7 @@
     sudo python -m tools.shim_conformance [--execution child|exec|daemon] [--verbose]
 
 Under real sudo, as an unprivileged user. Seen from outside: standard output and error, exit
-status. Seen by the command: environment, folder, umask, limits, priority, ids, groups, session,
+status. Seen by the command: environment, folder, umask, limits, priorities, ids, groups, session,
 descriptors, signals, and who its ancestors are. Exit status 1 if anything differs.
 """
 
@@ -34,7 +34,7 @@ USER: Final = "nobody"
 SUDOERS: Final = Path("/etc/sudoers.d/privmigrate-conformance")
 PROBE: Final = r"""#!/usr/bin/python3 -IS
 import posix, sys, _signal
-import json, resource
+import json, os, resource
 def link(path):
     try: return posix.readlink(path)
     except OSError as e: return e.strerror
@@ -50,11 +50,13 @@ chain = []
 for name in ancestors(posix.getppid()):
     chain.append("wrapper" if "rootwrap" in name or name.startswith("python") else name)
     if name == "sudo": break
+with os.popen(f"ionice -p {os.getpid()}") as file:
+    priority = file.read()
 seen = {
     "argv": sys.argv, "environ": sorted((k.decode("latin-1"), v.decode("latin-1")) for k, v in posix.environ.items()),
     "cwd": link("/proc/self/cwd"), "umask": posix.umask(0), "ids": [posix.getresuid(), posix.getresgid(), posix.getgroups()],
     "limits": {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")},
-    "nice": posix.getpriority(0, 0), "affinity": sorted(posix.sched_getaffinity(0)),
+    "nice": posix.getpriority(0, 0), "ionice": priority, "affinity": sorted(posix.sched_getaffinity(0)),
     "session": [posix.getsid(0) == posix.getsid(posix.getppid()), posix.getpgrp() == posix.getpgid(posix.getppid()), posix.getpid() == posix.getpgrp()],
     "fds": sorted((int(f), link(f"/proc/self/fd/{f}").partition(":")[0]) for f in posix.listdir("/proc/self/fd") if int(f) < 3 or "/proc/" not in link(f"/proc/self/fd/{f}") and link(f"/proc/self/fd/{f}") != "No such file or directory" and __file__ not in link(f"/proc/self/fd/{f}")),
     "blocked": line("SigBlk"), "ignored": line("SigIgn"), "oom": open("/proc/self/oom_score_adj").read().strip(),
@@ -162,6 +164,10 @@ def one_processor() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
+def idle_io() -> None:
+    subprocess.run(["ionice", "-c", "idle", "-p", str(os.getpid())], check=True)
+
+
 def new_session() -> None:
     os.setsid()
 
@@ -176,7 +182,7 @@ def extra_descriptor() -> None:
 
 CIRCUMSTANCES: Final = (
     low_umask, no_umask, nice_ten, few_files, many_files, cpu_limit, no_core, ignore_hangup,
-    ignore_interrupt, ignore_children, block_usr1, one_processor, new_session, closed_input,
+    ignore_interrupt, ignore_children, block_usr1, one_processor, idle_io, new_session, closed_input,
     extra_descriptor,
 )  # fmt: skip
 

@@ -16,7 +16,15 @@ ENTRANCES: Final = (
     "privmigrate.privsep.daemon.main",
     "privmigrate.privsep.priv_context",
     "privmigrate.privsep.natives",
+    "privmigrate.privsep.netlink",
     "privmigrate.privsep.types",
+)
+# The installed command is one file; what its index cannot answer goes to the first of the others.
+SHIM_CLIENT: Final = ("privmigrate.shim.client",)
+SHIM: Final = (
+    "privmigrate.shim.rootwrap_main",
+    "privmigrate.shim.rootwrap_daemon_main",
+    "privmigrate.shim.oneshot_main",
 )
 # Reached by calls that a service makes, and never by a daemon.
 CLIENT: Final = ("privmigrate.privsep.client", "privmigrate.privsep.client.*")
@@ -26,11 +34,11 @@ python -m tools.tcb; the first list is the one that tests/e2e compares with a da
 """
 
 
-def reachable() -> set[str]:
-    """Our modules that a daemon may import, late imports included."""
+def reachable(entrances: Iterable[str]) -> set[str]:
+    """Our modules that whatever starts there may import, late imports included."""
     modules = {module.name: module for module in load_modules()}
     found: set[str] = set()
-    todo = list(ENTRANCES)
+    todo = list(entrances)
     while todo:
         name = todo.pop()
         if name in found or name not in modules or matches(name, CLIENT):
@@ -59,7 +67,13 @@ def render() -> str:
         + section(
             "Imported by a daemon that needs it (patterns, configuration files, oslo.privsep's\n"
             "client, eventlet):",
-            reachable() - always,
+            reachable(ENTRANCES) - always,
+        )
+        + section("The shim's command, alone in its file:", SHIM_CLIENT)
+        + section(
+            "Imported by the shim beyond what stands above, where the command makes an index, in\n"
+            "strict mode, while it learns, and by its daemons:",
+            reachable(SHIM) - reachable(ENTRANCES) - always - set(SHIM_CLIENT),
         )
     )
 

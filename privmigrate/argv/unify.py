@@ -1,5 +1,6 @@
 """The template of one command that is called in two places, and the word of both."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -17,6 +18,11 @@ from privmigrate.argv.spec import (
 )
 from privmigrate.argv.template import Hole, Lit, Opt, Rep, Segment, Template
 from privmigrate.argv.word import word_test
+
+# Dots, which match no newline, letters, and groups without alternatives, behind "no dash".
+_OPERAND_PATTERN: Final = re.compile(
+    r"(?:\(\?:)?\(\?!-\)(?:[\w/.:,=@*+)-]|\\[.+-]|\(\?:)*", re.ASCII
+)
 
 MAX_CONSTANTS: Final = 8
 """Different constants in one place that are still a choice between them."""
@@ -210,10 +216,15 @@ def _any_covers(wide: Any, narrow: ArgSpec) -> bool:
             inner = Any(newline=wide.newline)
             framed = f"{prefix}{suffix}"
             return word_test(replace(wide, empty=False))(framed) is None and covers(inner, value)
-        case Matches():
-            return wide == Any()
+        case Matches(pattern):
+            return wide == Any() or (wide.empty and _is_operand(pattern))
         case _:
             return False
+
+
+def _is_operand(pattern: str) -> bool:
+    """Whether a pattern is plainly of operands on one line; most are not that plain."""
+    return _OPERAND_PATTERN.fullmatch(pattern) is not None
 
 
 def _constants(spec: ArgSpec) -> tuple[str, ...] | None:

@@ -69,6 +69,7 @@ class Analysis:
         self._functions: dict[ast.AST, Function] = {}
         self._records: dict[Frame, list[RawSite]] = {}
         self._plain: dict[FunctionNode, bool] = {}
+        self._under_way: dict[FunctionNode, Flow] = {}
         self._depth = 0
 
     # functions
@@ -78,7 +79,8 @@ class Analysis:
         new = self.words
         for _ in range(MAX_PASSES):
             self._pass(new)
-            found = {each.node.name for each in self.wrappers()} - self.names
+            found = {each.node.name for each in self.wrappers()}
+            found = (found | self.project.aliases(found | self.names)) - self.names
             if not found:
                 break
             self.names |= found
@@ -148,21 +150,33 @@ class Analysis:
             return None
         self._depth += 1
         self.outcomes[function.node] = None
-        outer = self.outcome(function.outer) if function.outer is not None else None
+        outer = self._around(function)
         frame = Frame(
             function.module,
             function,
             _enclosing(outer),
             locals=local_names(function.node),
+            shared=_rebound_within(function.node),
         )
         state = State()
         state.names.update(self._parameters(function, frame))
         flow = self._flow(frame, state)
+        self._under_way[function.node] = flow
         flow.block(function.node.body)
+        del self._under_way[function.node]
         found = Outcome(frame, flow.state, self._records.pop(frame), flow.returns)
         self.outcomes[function.node] = found
         self._depth -= 1
         return found
+
+    def _around(self, function: Function) -> Outcome | None:
+        """The function around another one, as far as it has come."""
+        if function.outer is None:
+            return None
+        flow = self._under_way.get(function.outer.node)
+        if flow is not None:
+            return Outcome(flow.frame, flow.state)
+        return self.outcome(function.outer)
 
     def _parameters(self, function: Function, frame: Frame) -> Iterator[tuple[str, Value]]:
         arguments = function.node.args
@@ -311,6 +325,12 @@ def _bound_once(outer: Outcome, name: str) -> bool:
         if isinstance(each, ast.Name) and each.id == name and not isinstance(each.ctx, ast.Load)
     ]
     return len(stores) <= 1
+
+
+def _rebound_within(function: FunctionNode) -> frozenset[str]:
+    """The names that functions nested in one bind again."""
+    inner = (node for node in ast.walk(function) if isinstance(node, ast.Nonlocal))
+    return frozenset(name for node in inner for name in node.names)
 
 
 def _raises_again(handler: ast.ExceptHandler) -> bool:

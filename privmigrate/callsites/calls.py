@@ -217,6 +217,8 @@ def _result(call: Invocation) -> Value:
     match call.callee:
         case Ref(Class() as made):
             return Instance(made, hole, arguments=call.arguments)
+        case Ref(str() as name) if name.rpartition(".")[2][:1].isupper():
+            return Instance(name, hole, arguments=call.arguments)
         case Ref(Function() as function):
             return Opaque(hole, (function, call.arguments))
         case _:
@@ -251,15 +253,21 @@ def _written(ev: Evaluator, node: ast.expr, value: Value) -> Value:
 
 def _one_dict(value: OneOf, keywords: Dict) -> Dict:
     """Keywords from one of several dictionaries: what differs is one of several values."""
-    found = keywords
     options = [(guards, option) for guards, option in options_of(value) if isinstance(option, Dict)]
-    names = dict.fromkeys(name for _, option in options for name in option.items())
-    for name in names:
+    over: dict[str, Value] = {}
+    under: dict[str, Value] = {}
+    for name in dict.fromkeys(name for _, option in options for name, _ in option.over):
         rows = []
         for guards, option in options:
-            item = option.get(name)
-            rows.append((guards[-1], Plain(None) if item is None else item))
+            item = dict(option.over).get(name, dict(option.under).get(name, Plain(None)))
+            rows.append((guards[-1], item))
         same = all(item == rows[0][1] for _, item in rows)
-        found = found.with_item(name, rows[0][1] if same else OneOf(tuple(rows)))
+        over[name] = rows[0][1] if same else OneOf(tuple(rows))
+    for _, option in options:
+        under.update(option.under)
     rests = [option.rest for _, option in options if option.rest is not None]
-    return Dict(found.over, rests[0] if rests else found.rest, found.under)
+    return Dict(
+        tuple({**over, **dict(keywords.over)}.items()),
+        rests[0] if rests else keywords.rest,
+        tuple({**under, **dict(keywords.under)}.items()),
+    )

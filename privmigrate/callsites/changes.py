@@ -30,9 +30,9 @@ def _without(segments: Segments, text: str) -> Seq | None:
     if len(segments) == 1 and isinstance(segments[0], Splice):
         return Seq((replace(segments[0], without=text),))
     words = [segment.text if isinstance(segment, Str) else None for segment in segments]
-    if None in words or text not in words:
+    place = words.index(text) if text in words else len(words)
+    if place == len(words) or None in words[:place]:
         return None
-    place = words.index(text)
     return Seq(segments[:place] + segments[place + 1 :])
 
 

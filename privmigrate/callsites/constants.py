@@ -82,7 +82,7 @@ class Constants:
     def attribute(self, base: Value, name: str) -> Value | Reason | None:
         """What an attribute of a value is; a reason where it only looks like a constant."""
         match base:
-            case Instance(target):
+            case Instance(Class() as target):
                 method = self.project.method(target, name)
                 if method is not None:
                     return None if _is_property(method) else Ref(method, base)
@@ -131,6 +131,8 @@ class Constants:
         receiver = assignment.receiver.split(".")
         if not all(part.isidentifier() for part in receiver):
             return True
+        if receiver[-1] == cls.name.rpartition(".")[2]:
+            return True
         symbol = self.project.lookup(assignment.module, receiver)
         if isinstance(symbol, Class):
             return symbol in self.project.family(cls)
@@ -156,8 +158,9 @@ class Constants:
         if len(constant) == len(values) and not changed:
             if len(values) == 1:
                 return constant[0]
-            if all(each.function is None and each.owner is not None for each in found):
-                # heirs override it: which one's it is depends on the object
+            # heirs override it, or constructors choose it: no value is left out
+            places = {each.function is None for each in found}
+            if len(places) == 1 and all(each.owner is not None for each in found):
                 return OneOf(tuple((_UNKNOWABLE, each) for each in constant))
         in_class = any(
             each.function is None and value is not None and is_constant(value)

@@ -47,7 +47,7 @@ class SourceFile:
             head = rest.partition(b"(")[0]
             for comparison in (b"==", b"!=", b"<=", b">="):
                 head = head.replace(comparison, b"")
-            if b"=" in head and b"(" not in line.strip().lstrip(b"("):
+            if b"=" in head and line.lstrip(b" (\n").count(b"(") <= line.count(b")"):
                 return True
             if (b" as " in line or b"for " in line) and head.lstrip().startswith((b":", b"in ")):
                 return True

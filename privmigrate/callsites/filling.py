@@ -54,7 +54,11 @@ class Filling:
                 return value
 
     def _bound(self, hole: Hole | None) -> Value | None:
-        if hole is None or not hole.parameter or hole.frame is not self.frame:
+        if hole is None or hole.frame is not self.frame:
+            return None
+        if hole.outer is not None:
+            return Opaque(hole.outer)
+        if not hole.parameter:
             return None
         return self.bindings.get(hole.parameter)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ROOT: Final = frozenset({"run_as_root", "root_helper"})
 _QUIET: Final = frozenset({"loglevel"})  # what wrappers add, and no caller notices
 _ENVIRONMENT: Final = ("addl_env", "env_variables")
+_MOST_CUTS: Final = 4
 _SUPPRESSED: Final = frozenset({"_", "__", "_err", "__err", "_stderr"})
 
 
@@ -43,10 +44,12 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         return None
     reasons: dict[Reason, None] = {}
     templates: list[Template] = []
-    peeled: set[int] = set()
+    cuts: list[tuple[Template, int]] = []
+    motions: list[Motion] = []
     for raw in kept:
         segments = settle(raw.segments, analysis.grown)
         motion = Motion(raw, segments)
+        motions.append(motion)
         shapes = Shapes(motion)
         if raw.netns is not None:
             shapes.netns = shapes._word(raw.netns, ())  # noqa: SLF001
@@ -54,7 +57,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         templates += [each for each in shapes.templates if each not in templates]
         reasons.update(shapes.reasons)
         reasons.update(dict.fromkeys(raw.doubts))
-        peeled |= shapes.peeled
+        cuts += shapes.cuts
         if forwarded(raw):
             reasons[Reason.WRAPPER] = None
             reasons.pop(Reason.FREE_WORDS, None)
@@ -73,11 +76,11 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         condition=condition,
         templates=tuple(_with_environment(each, first) for each in templates),
         reasons=tuple(sorted(reasons, key=lambda reason: reason.value)),
-        words_source=_words_source(first, peeled),
+        words_source=_words_source(first, cuts),
         options=options,
         result=_result(first),
         handlers=tuple(_handlers(first)),
-        building=building(first) if not first.via else (),
+        building=building(first, motions[0]) if not first.via else (),
         via=first.via,
         through=first.through,
     )
@@ -112,7 +115,7 @@ def _options(raw: RawSite) -> Iterator[Option]:
             text = raw.frame.module.file.segment(node) or unparse(node)
             yield Option(name, text, _is_literal(node))
             continue
-        if name in _QUIET:
+        if name in _QUIET or (isinstance(value, Plain) and value.value is None):
             continue
         yield Option(name, *_option_source(value))
 
@@ -183,28 +186,35 @@ def _with_environment(template: Template, raw: RawSite) -> Template:
     return replace(template, environment=(*template.environment, *more))
 
 
-def _words_source(raw: RawSite, peeled: set[int]) -> str:
+def _words_source(raw: RawSite, cuts: list[tuple[Template, int]]) -> str:
     """An expression for the whole list, without what was taken off its beginning."""
-    if raw.via or len(peeled) > 1:
-        return ""
-    file = raw.frame.module.file
-
-    def text(node: ast.expr) -> str:
-        return file.segment(node) or unparse(node)
-
-    if raw.convention is Convention.LIST:
-        if not raw.node.args:
-            return ""
-        whole = text(raw.node.args[0])
-    elif len(raw.node.args) == 1 and isinstance(raw.node.args[0], ast.Starred):
-        whole = text(raw.node.args[0].value)
-    else:
-        whole = f"[{', '.join(text(each) for each in raw.node.args)}]"
-    count = next(iter(peeled), 0)
-    if not count or not whole:
+    whole = "" if raw.via else _whole_list(raw)
+    counts = dict.fromkeys(count for _, count in cuts)
+    if not whole or not any(counts):
         return whole
-    simple = whole.isidentifier() or whole.startswith("[")
-    return f"{whole}[{count}:]" if simple else f"({whole})[{count}:]"
+    simple = whole if whole.isidentifier() or whole.startswith("[") else f"({whole})"
+    if len(counts) == 1:
+        return f"{simple}[{next(iter(counts))}:]"
+    guards = [template.guard for template, _ in cuts]
+    if len(counts) > _MOST_CUTS or not all(guards) or not all(each.movable for each, _ in cuts):
+        return ""
+    *first, (_, last) = cuts
+    texts = [f"{_cut(simple, count)} if {each.guard} else " for each, count in first]
+    return "".join(texts) + _cut(simple, last)
+
+
+def _cut(whole: str, count: int) -> str:
+    return f"{whole}[{count}:]" if count else whole
+
+
+def _whole_list(raw: RawSite) -> str:
+    file = raw.frame.module.file
+    texts = [file.segment(each) or unparse(each) for each in raw.node.args]
+    if raw.convention is Convention.LIST:
+        return texts[0] if texts else ""
+    if len(texts) == 1 and isinstance(raw.node.args[0], ast.Starred):
+        return texts[0].removeprefix("*")
+    return f"[{', '.join(texts)}]"
 
 
 # how the caller uses it

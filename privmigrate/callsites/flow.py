@@ -116,6 +116,13 @@ class Flow(Loops):
             self._lose(target.value.id)
         self.evaluator.effect()
 
+    def _do_Delete(self, node: ast.Delete) -> None:  # noqa: N802
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self._lose(target.id)
+            else:
+                self._forget(target)
+
     def _lose(self, name: str) -> None:
         """A local list or dictionary is changed in a way that is not followed."""
         if name in self.frame.locals:
@@ -233,7 +240,7 @@ class Flow(Loops):
     def _do_Match(self, node: ast.Match) -> None:  # noqa: N802
         self.evaluator.value(node.subject)
         before = self.state
-        after = before.copy()
+        ways = []
         for case in node.cases:
             self.state = before.copy()
             for target in ast.walk(case.pattern):
@@ -243,8 +250,21 @@ class Flow(Loops):
             if case.guard is not None:
                 self.evaluator.value(case.guard)
             self.block(case.body)
-            after = join(after, self.state, UNKNOWABLE, self.frame)
-        self.state = after
+            ways.append(self.state)
+        last = node.cases[-1]
+        if (
+            last.guard is not None
+            or not isinstance(last.pattern, ast.MatchAs)
+            or last.pattern.pattern
+        ):
+            ways.append(before.copy())
+        self.state = self._joined(ways)
+
+    def _joined(self, ways: Sequence[State]) -> State:
+        found = ways[0]
+        for way in ways[1:]:
+            found = join(found, way, UNKNOWABLE, self.frame)
+        return found
 
     def _do_Try(self, node: ast.Try) -> None:  # noqa: N802
         before = self.state.copy()
@@ -266,9 +286,7 @@ class Flow(Loops):
             self.block(handler.body)
             ways.append(self.state)
         del after_body
-        joined = ways[0]
-        for way in ways[1:]:
-            joined = join(joined, way, UNKNOWABLE, self.frame)
+        joined = self._joined(ways)
         ended = joined.ended
         if node.finalbody and ended:
             joined = replace(anywhere.copy(), ended=False)
@@ -297,7 +315,7 @@ class Flow(Loops):
 
     def _do_For(self, node: ast.For | ast.AsyncFor) -> None:  # noqa: N802
         before = self.state.effects
-        source = self.evaluator.value(node.iter)
+        source = self.analysis.opened(self.evaluator.value(node.iter))
         hole = self.evaluator.hole(node.iter, before)
         element = node.target.id if isinstance(node.target, ast.Name) else ""
         self.loop(node, hole, element, source)

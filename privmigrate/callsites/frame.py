@@ -7,7 +7,7 @@ another effect, moves one of two counters.
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from privmigrate.callsites.index import Function, Module
@@ -18,6 +18,7 @@ from privmigrate.callsites.values import (
     Guard,
     Maybe,
     OneOf,
+    Segment,
     Segments,
     Seq,
     Stamp,
@@ -26,6 +27,7 @@ from privmigrate.callsites.values import (
 )
 
 MAX_OPTIONS: Final = 48
+NEVER: Final = -1  # the version of a name that may be another one at any moment
 
 # Calls that only read their arguments, and give the same result for the same arguments.
 PURE: Final = frozenset({
@@ -49,12 +51,14 @@ class Frame:
 
     Attributes:
         outer: values of the functions around it, for names that are assigned once there.
+        shared: names that a nested function may bind again.
     """
 
     module: Module
     function: Function | None
     outer: dict[str, Value] = field(default_factory=dict)
     clock: int = 0
+    shared: frozenset[str] = frozenset()
     locals: frozenset[str] = frozenset()
 
     def tick(self) -> int:
@@ -126,10 +130,12 @@ def reads_heap(node: ast.AST) -> bool:
 def stamp(node: ast.AST, state: State, frame: Frame, before: int) -> Stamp:
     """Note what an expression read that was just evaluated."""
     names = {
-        each.id for each in reads(node) if isinstance(each, ast.Name) and each.id in frame.locals
+        each.id
+        for each in reads(node)
+        if isinstance(each, ast.Name) and (each.id in frame.locals or each.id in state.versions)
     }
     return Stamp(
-        frozenset((name, state.versions.get(name, 0)) for name in names),
+        frozenset((n, NEVER if n in frame.shared else state.versions.get(n, 0)) for n in names),
         state.heap if reads_heap(node) else 0,
         before,
         state.effects if has_effect(node) else before,
@@ -196,29 +202,26 @@ def merge_segments(one: Segments, other: Segments, guard: Guard) -> Segments:
 
 
 def settle(segments: Segments, grown: dict[tuple[ast.AST, str], Each]) -> Segments:
-    """Replace what loops put there by what they turned out to put there."""
-    found: list[object] = []
-    for segment in segments:
-        match segment:
-            case Growing(loop, name):
-                each = grown.get((loop, name))
-                if each is not None:
-                    found.append(
-                        Each(
-                            each.source,
-                            each.element,
-                            settle(
-                                each.segments, {k: v for k, v in grown.items() if k != (loop, name)}
-                            ),
-                            each.node,
-                        )
-                    )
-            case Maybe(guard, inner):
-                found.append(Maybe(guard, settle(inner, grown)))
-            case Either(branches):
-                found.append(Either(tuple((g, settle(s, grown)) for g, s in branches)))
-            case Each(source, element, inner, node):
-                found.append(Each(source, element, settle(inner, grown), node))
-            case _:
-                found.append(segment)
-    return tuple(found)  # type: ignore[arg-type]
+    """Replace what loops put there by what they turned out to put there in a round.
+
+    How many rounds there have been is not known inside of the loop, so these have no source.
+    """
+    return tuple(each for segment in segments for each in _settled(segment, grown))
+
+
+def _settled(segment: Segment, grown: dict[tuple[ast.AST, str], Each]) -> Segments:
+    match segment:
+        case Growing(loop, name):
+            each = grown.get((loop, name))
+            if each is None:
+                return ()
+            others = {key: value for key, value in grown.items() if key != (loop, name)}
+            return (replace(each, source=None, segments=settle(each.segments, others)),)
+        case Maybe(guard, inner):
+            return (Maybe(guard, settle(inner, grown)),)
+        case Either(branches):
+            return (Either(tuple((guard, settle(row, grown)) for guard, row in branches)),)
+        case Each(segments=inner):
+            return (replace(segment, segments=settle(inner, grown)),)
+        case _:
+            return (segment,)

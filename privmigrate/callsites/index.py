@@ -169,10 +169,9 @@ class Module:
         self.foreign.setdefault(target.attr, []).append(found)
 
     def _read_attributes(self, node: FunctionNode, owner: Class | None, function: Function) -> None:
-        declared: set[str] = set()
-        for inner in _own_nodes(node):
-            if isinstance(inner, ast.Global):
-                declared.update(inner.names)
+        nodes = list(_own_nodes(node))
+        declared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
+        for inner in nodes:
             if not isinstance(inner, ast.stmt | ast.NamedExpr):
                 continue
             for target, value in assigned(inner):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.callsites.constants import is_constant
 from privmigrate.callsites.frame import Frame, State, has_effect
 from privmigrate.callsites.index import assigned
 from privmigrate.callsites.resolve import Evaluator
@@ -88,7 +89,7 @@ class Loops(ABC):
         for name in growing:
             self._grow(node, name, before, after, Each(hole, element, (), node))
         left = before.copy()
-        self.unsettle(node.body, left)
+        self.unsettle([node], left)
         for name in growing:
             if name in after.names:
                 left.names[name] = after.names[name]
@@ -100,7 +101,9 @@ class Loops(ABC):
         names, _ = touched([node])
         grown = _grown(node.body)
         held = {name: self.state.names.get(name) for name in grown}
+        again = self._constants_in(node)
         self.unsettle([node], self.state)
+        self.state.names.update(again)
         for name in sorted(names & self.frame.locals):
             value = held.get(name)
             if isinstance(value, OneOf) and all(isinstance(v, Seq) for _, v in options_of(value)):
@@ -109,6 +112,24 @@ class Loops(ABC):
                 self.state.names[name] = Seq((*value.segments, Growing(node, name)))
                 growing.append(name)
         return growing
+
+    def _constants_in(self, node: ast.For | ast.AsyncFor | ast.While) -> dict[str, Value]:
+        """Names that are constants before the loop, and are only given others in it."""
+        given: dict[str, list[ast.expr | None]] = {}
+        for each in ast.walk(node):
+            for target, value in assigned(each) if isinstance(each, ast.stmt) else ():
+                if isinstance(target, ast.Name):
+                    given.setdefault(target.id, []).append(value)
+        found: dict[str, Value] = {}
+        for name, values in given.items():
+            before = self.state.names.get(name)
+            literals = [each for each in values if isinstance(each, ast.Constant | ast.Tuple)]
+            if before is None or not is_constant(before) or len(literals) != len(values):
+                continue
+            options = [before, *(self.evaluator.value(each) for each in literals)]
+            if all(is_constant(option) for option in options):
+                found[name] = OneOf(tuple((Guard(None), option) for option in options))
+        return found
 
     def _grow(self, node: ast.AST, name: str, before: State, after: State, each: Each) -> None:
         held, value = before.names.get(name), after.names.get(name)
@@ -156,7 +177,7 @@ def elements_of(segments: Segments) -> list[Str | Row] | None:
         match segment:
             case Str() | Row():
                 found.append(segment)
-            case Maybe(_, inner):
+            case Maybe(_, inner) | Each(segments=inner):
                 more = elements_of(inner)
                 if more is None:
                     return None

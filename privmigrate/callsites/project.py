@@ -137,6 +137,24 @@ class Project:
                 return each.methods[name]
         return None
 
+    def aliases(self, names: set[str]) -> set[str]:
+        """The attributes and names that something of one of these names is assigned to."""
+        words = [name.encode() for name in names]
+        found: set[str] = set()
+        for file, module in self._modules.items():
+            if module is None or not file.mentions(words):
+                continue
+            rows = [
+                (name, [each.value for each in assignments])
+                for cls in module.classes
+                for name, assignments in cls.attributes.items()
+            ]
+            for name, values in [*rows, *module.globals.items()]:
+                dotted = [dotted_name(value) for value in values if value is not None]
+                if any(each is not None and each.rpartition(".")[2] in names for each in dotted):
+                    found.add(name)
+        return found
+
     def own_assignments(self, cls: Class, name: str) -> list[Assignment]:
         """What a class and its bases assign to an attribute."""
         return [

@@ -90,10 +90,10 @@ def parameters_of(segments: Segments, *, first: bool = True) -> set[str]:
     found: set[str] = set()
     for segment in segments:
         match segment:
-            case Splice(hole) if hole.parameter:
-                found.add(hole.parameter)
-            case Str((Hole(parameter=parameter),)) if first and parameter:
-                found.add(parameter)
+            case Splice(hole) if name := _parameter(hole):
+                found.add(name)
+            case Str((Hole() as hole,)) if first and (name := _parameter(hole)):
+                found.add(name)
             case Maybe(_, inner) | Each(segments=inner):
                 found |= parameters_of(inner, first=first)
             case Either(branches):
@@ -103,6 +103,10 @@ def parameters_of(segments: Segments, *, first: bool = True) -> set[str]:
                 pass
         first = first and isinstance(segment, Maybe)
     return found
+
+
+def _parameter(hole: Hole) -> str:
+    return hole.parameter or (hole.outer.parameter if hole.outer is not None else "")
 
 
 def forwarded(raw: RawSite) -> bool:

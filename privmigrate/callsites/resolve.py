@@ -10,6 +10,7 @@ loop is gone through once; a callee's result is looked into only where a list is
 """
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.argv.spec import Any, Choice, Int
@@ -122,6 +123,9 @@ class Evaluator:
                 return Str((renamed,), renamed)
             case Str(parts):
                 return Str(parts, self.hole(node))
+            case Seq((Splice(hole, 0, "") as only,)):
+                renamed = self._renamed(node, hole)
+                return Seq((replace(only, hole=renamed),), renamed)
             case Seq(segments):
                 return Seq(segments, self.hole(node))
             case Plain(constant):
@@ -146,6 +150,7 @@ class Evaluator:
             hole.spec,
             hole.parameter if own else "",
             hole.reason,
+            hole.outer if own else hole if hole.parameter else hole.outer,
         )
 
     def chosen(self, node: ast.expr, value: Value) -> Hole:
@@ -287,19 +292,19 @@ class Evaluator:
         kept = self.state
         self.state = kept.copy()
         generator = node.generators[0]
-        source = self.value(generator.iter)
+        self.value(generator.iter)
         self._bind_targets(node)
         element = self.value(node.elt)
         for each in node.generators:
             for condition in each.ifs:
                 self.value(condition)
-        word = self.word(node.elt, element)
+        word: Str | Row = self.word(node.elt, element)
+        if isinstance(element, Seq):
+            word = Row(element.segments, element.whole or self.hole(node.elt))
         effects, self.state = self.state.effects, kept
         self.state.effects = max(effects, kept.effects)
         whole = self.hole(node, before)
         plain = len(node.generators) == 1 and not generator.ifs
-        if plain and isinstance(source, Seq) and word.parts == () and not source.segments:
-            return Seq((), whole)
         origin = self.hole(generator.iter, before) if plain else None
         name = generator.target.id if plain and isinstance(generator.target, ast.Name) else ""
         return Seq((Each(origin, name, (word,), node),), whole)

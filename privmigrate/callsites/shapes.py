@@ -1,8 +1,9 @@
 """From the segments of one call to its templates: alternatives apart, prefixes off, words final."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from privmigrate.argv.spec import Choice
 from privmigrate.callsites.motion import Motion
 from privmigrate.callsites.site import (
     Optional,
@@ -45,7 +46,7 @@ class Shapes:
     netns: Word | None = None
     templates: list[Template] = field(default_factory=list)
     reasons: dict[Reason, None] = field(default_factory=dict)
-    peeled: set[int] = field(default_factory=set)
+    cuts: list[tuple[Template, int]] = field(default_factory=list)
 
     def add(self, segments: Segments) -> None:
         """Make the templates of a command line."""
@@ -56,6 +57,29 @@ class Shapes:
         for guards, row in rows:
             self.reasons.update({each.reason: None for each in guards if each.reason})
             self._add_row(guards, row)
+        if len(rows) == len(self.templates) == len(("one", "other")):
+            (first, _), (second, _) = rows
+            if len(first) == 1 and second == (first[0].opposite(),):
+                self._choose(*self.templates)
+
+    def _choose(self, one: Template, other: Template) -> None:
+        """Two templates that differ in one fixed word are one, with a choice in it."""
+        if not one.guard or replace(one, segments=(), guard="") != replace(
+            other, segments=(), guard=""
+        ):
+            return
+        pairs = list(zip(one.segments, other.segments, strict=False))
+        places = [index for index, (a, b) in enumerate(pairs) if _placeless(a) != _placeless(b)]
+        if len(one.segments) != len(other.segments) or len(places) != 1:
+            return
+        texts = [s.text if isinstance(s, Word) else None for s in pairs[places[0]]]
+        if texts[0] is None or texts[1] is None:
+            return
+        source = f"{texts[0]!r} if {one.guard} else {texts[1]!r}"
+        value = Value(source, self._span(), movable=one.movable, spec=Choice((texts[0], texts[1])))
+        segments = list(one.segments)
+        segments[places[0]] = Word((value,), source, value.span, one.movable)
+        self.templates[:] = [replace(one, segments=tuple(segments), guard="", movable=True)]
 
     def _add_row(self, guards: tuple[Guard, ...], row: Segments) -> None:
         if not row or not isinstance(row[0], Str):
@@ -66,7 +90,10 @@ class Shapes:
         texts = [guard_text(guard) for guard in guards]
         known = bool(texts) and all(texts)
         guard = " and ".join(text if len(texts) == 1 else f"({text})" for text in texts)
-        template = self._peel(Template(segments, netns=self.netns, guard=guard if known else ""))
+        movable = all(self.motion.movable(each.hole) for each in guards)
+        guard = guard if known else ""
+        whole = Template(segments, netns=self.netns, guard=guard, movable=movable)
+        template = self._peel(whole)
         if template is None:
             return
         self._judge_command(template)
@@ -180,11 +207,27 @@ class Shapes:
                 break
             segments = segments[size:]
             count += size
-        self.peeled.add(count)
         if not segments or not isinstance(segments[0], Word):
             self.reasons[Reason.FREE_COMMAND] = None
             return None
-        return Template(segments, tuple(environment.items()), netns, tuple(prefix), template.guard)
+        peeled = replace(
+            template,
+            segments=segments,
+            environment=tuple(environment.items()),
+            netns=netns,
+            prefix=tuple(prefix),
+        )
+        self.cuts.append((peeled, count))
+        return peeled
+
+
+def _placeless(segment: Segment) -> Segment:
+    """A word as it is anywhere."""
+    if not isinstance(segment, Word):
+        return segment
+    nowhere = Span("")
+    parts = (p if isinstance(p, Text) else replace(p, span=nowhere) for p in segment.parts)
+    return replace(segment, parts=tuple(parts), span=None)
 
 
 def _is(word: Word, text: str) -> bool:

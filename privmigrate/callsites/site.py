@@ -187,6 +187,7 @@ class Template:
         netns: the network namespace that it is executed in.
         prefix: other words in front of it (``ionice -c3``), as they stand.
         guard: the condition under which the site has this shape, or "" where it is the only one.
+        movable: whether `guard` may be evaluated where the call stands.
     """
 
     segments: tuple[Segment, ...]
@@ -194,6 +195,7 @@ class Template:
     netns: Word | None = None
     prefix: tuple[Word, ...] = ()
     guard: str = ""
+    movable: bool = True
 
     @property
     def command(self) -> str | None:

@@ -43,6 +43,7 @@ class Hole:
     Attributes:
         parameter: it is this parameter of the frame's function, as it was passed.
         reason: why what looks like a constant is none.
+        outer: the parameter of an enclosing function that it is.
     """
 
     node: ast.expr
@@ -53,6 +54,7 @@ class Hole:
     spec: ArgSpec = ANY
     parameter: str = ""
     reason: Reason | None = None
+    outer: "Hole | None" = None
 
 
 Piece = Text | Hole
@@ -205,7 +207,7 @@ class Ref:
 class Instance:
     """An object of a class, and what it was made with where that is known."""
 
-    target: Class
+    target: Class | str
     whole: Hole | None = None
     own: bool = False  # it is `self`
     arguments: "Arguments | None" = None

@@ -3,6 +3,7 @@
 Exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person.
 """
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -44,7 +45,8 @@ options:
   -h, --help     this text; after a command, that command's own
   --version      the version
 
-exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person
+exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person;
+of audit: see its --help
 
 example: privmigrate convert /etc/cinder/rootwrap.d
 """
@@ -53,6 +55,7 @@ example: privmigrate convert /etc/cinder/rootwrap.d
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run a subcommand and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -61,9 +64,27 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # whoever read has gone; the interpreter must not find that out again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return _NOBODY_READS
+    except OSError as error:
+        # of standard output: commands say what is wrong with their files
+        print(f"privmigrate: standard output: {error.strerror or error}", file=sys.stderr)
+        _discard_output()
+        return EXIT_INPUT
     return code
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: whoever did that wants nothing to be said
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # names of files may hold bytes that are no text, and the locale may lack letters
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(words: list[str]) -> int:
@@ -95,17 +116,23 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
+    bad_input = int(getattr(module, "COULD_NOT_RUN", EXIT_INPUT))
     try:
         arguments = parser.parse_args(words)
     except SystemExit as end:  # argparse has said what is wrong
-        return end.code if isinstance(end.code, int) else EXIT_INPUT
+        return bad_input if end.code else 0
     try:
         return int(module.run(arguments))
     except PrivmigrateError as error:
-        sys.stdout.flush()
-        for line in str(error).splitlines():
-            print(f"privmigrate: {line}", file=sys.stderr)
-        return EXIT_INPUT
+        why = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        why = f"{error.filename}: {error.strerror}"
+    sys.stdout.flush()
+    for line in why.splitlines():
+        print(f"privmigrate: {line}", file=sys.stderr)
+    return bad_input
 
 
 def _help() -> str:

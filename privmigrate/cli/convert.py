@@ -125,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
         keep_unreferenced=arguments.keep_unreferenced,
         made_with=made_with,
+        called=_called(arguments, disk),
     )
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
@@ -164,6 +165,17 @@ def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
             said = "with" if before else "without"
             _say(f"{disk.folder} was written {said} --keep-unreferenced")
     return ("callsites", *kept)
+
+
+def _called(arguments: argparse.Namespace, disk: "Disk") -> frozenset[str]:
+    """The entrypoints that the service calls by now, where its calls are looked at."""
+    if not arguments.callsites or disk.lock is None:
+        return frozenset()
+    from privmigrate.callsites.files import read_files
+    from privmigrate.convert.still import find_called
+
+    files, _ = read_files(arguments.callsites, ())
+    return find_called([file.data for file in files], disk.lock.files)
 
 
 def _findings(arguments: argparse.Namespace) -> "Findings | None":

@@ -17,7 +17,7 @@ from privmigrate.errors import SIGNAL_BASE, InputError
 if TYPE_CHECKING:
     from privmigrate.learn.log import Task
     from privmigrate.learn.table import Entry
-    from privmigrate.learn.watch import Watch
+    from privmigrate.observe.watch import Watch
 
 NOT_LEARNED: Final = 1
 NEEDS_A_PERSON: Final = 3
@@ -262,14 +262,13 @@ def _ask(arguments: argparse.Namespace, task: "Task") -> str:
 @contextmanager
 def _watch(arguments: argparse.Namespace) -> "Iterator[Watch | None]":
     """The best source, or None: then by trial alone, which is said."""
-    from privmigrate.learn.confine import prove
-    from privmigrate.learn.tracefs import CannotTrace
-    from privmigrate.learn.watch import watching
+    from privmigrate.observe.tracefs import CannotTrace
+    from privmigrate.observe.watch import watching
 
     if arguments.source == _SEARCH:
         yield None
         return
-    source = watching(prove, arguments.source)
+    source = watching(arguments.source)
     try:
         watch = source.__enter__()  # an error of the body is not one of tracing
     except CannotTrace as error:

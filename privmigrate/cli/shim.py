@@ -14,7 +14,7 @@ from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
 from privmigrate.shim.daemon import needs
 from privmigrate.shim.index import Built, Source, build
-from privmigrate.shim.observe import read_learned
+from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports
 
@@ -117,7 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "install":
             return _install(arguments)
         case "uninstall":
-            said = install.uninstall(arguments.service, arguments.root, force=arguments.force)
+            root = _root(arguments.root)
+            said = install.uninstall(arguments.service, root, force=arguments.force)
             print("\n".join(said))
             return 0
         case "learned":
@@ -129,12 +130,25 @@ def run(arguments: argparse.Namespace) -> int:
 def _learned(config: str) -> int:
     found = read_learned(config)
     if not found:
-        print(f"nothing was learned about {config}", file=sys.stderr)
+        print(f"nothing was learned about {config}{_why_nothing()}", file=sys.stderr)
         return 1
     print("[capabilities]")
-    for name, capabilities in sorted(found.items()):
-        print(f"{name} = {' '.join(capabilities.names) or 'none'}")
+    for name, seen in sorted(found.items()):
+        if asked := seen.unaudited - seen.granted:
+            print(f"; {name} was also granted {asked}, in checks that seldom decide anything")
+        print(f"{name} = {' '.join(seen.granted.names) or 'none'}")
     return 0
+
+
+def _why_nothing() -> str:
+    from privmigrate.observe.tracefs import CannotTrace
+    from privmigrate.observe.watch import watching
+
+    try:
+        with watching():
+            return ""
+    except CannotTrace as error:
+        return f": {error}"
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -145,16 +159,17 @@ def _install(arguments: argparse.Namespace) -> int:
     for name, path in (("--bindir", bindir), ("--config", arguments.config)):
         if not os.path.isabs(path):
             raise InputError(f"{name} has to be an absolute path, not {path}")
-    image = arguments.root != "/"
+    root = _root(arguments.root)
+    image = root != "/"
     if image and not arguments.python:
         raise InputError("--root needs --python: the one inside the image that has privmigrate")
     request = install.Request(
         service=arguments.service,
         config=arguments.config,
-        bindir=bindir,
+        bindir=bindir.rstrip("/"),
         strategy=strategy,
         user=arguments.user or arguments.service,
-        root=arguments.root,
+        root=root,
         interpreter=arguments.interpreter or _bare(arguments.python or sys.executable),
         python=arguments.python or sys.executable,
         accepted=tuple(os.path.abspath(path) for path in arguments.accept_writable),
@@ -171,6 +186,12 @@ def _install(arguments: argparse.Namespace) -> int:
     install.apply(plan)
     print(f"installed; see `privmigrate shim status --service {request.service}`")
     return 0
+
+
+def _root(path: str) -> str:
+    if not os.path.isdir(path):  # noqa: PTH112 - as above
+        raise InputError(f"--root {path}: is no folder")
+    return os.path.abspath(path)
 
 
 def _bare(python: str) -> str:
@@ -197,8 +218,9 @@ def _check(request: install.Request) -> Built:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    names = [arguments.service] if arguments.service else install.services(arguments.root)
-    found = [_service_status(name, arguments.root) for name in names]
+    root = _root(arguments.root)
+    names = [arguments.service] if arguments.service else install.services(root)
+    found = [_service_status(name, root) for name in names]
     if arguments.config:
         found = [_config_status(arguments.config, ())]
     if arguments.json:
@@ -266,7 +288,7 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
         for each in daemons:
             yield (
                 f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
-                f" refused {each['refused']}, failed {each['failed']}"
+                f" declined {each['declined']}, refused {each['refused']}, failed {each['failed']}"
             )
             yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())

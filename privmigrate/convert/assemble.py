@@ -103,7 +103,8 @@ class _Assembly:
         param = self.params[-1]
         if not param.keyword and len(words) == 1:
             # a list is called by its own name, unless something fixed names its items
-            self.params[-1] = replace(param, hints=(*self.called.get(name, ()), *param.hints))
+            several = (hint if hint.endswith("s") else f"{hint}s" for hint in param.hints)
+            self.params[-1] = replace(param, hints=(*self.called.get(name, ()), *several))
         return Each(len(self.params) - 1, words)
 
     def word(self, segment: argv.Lit | argv.Hole, kind: Kind, part: str = "") -> Lit | Hole:

@@ -21,9 +21,6 @@ from privmigrate.convert.use import Unlinked, Why
 
 INCOMPLETE: Final = UNRESOLVED | {Reason.REASSIGNED, Reason.SHELL}
 """Reasons for which a call may run more than its templates say."""
-NO_CALLS: Final = frozenset((Reason.WRAPPER, Reason.UNPARSED))
-"""Reasons for which a place is no call by itself."""
-
 UNUSED: Final = "no call needs it: a privilege to drop"
 _KEPT: Final = "stays as wide as it is"
 
@@ -48,8 +45,12 @@ def from_calls(
 ) -> FromCalls:
     """Make operations of calls, each within the rules that allow it."""
     ordered = sorted(sites, key=lambda site: (call_of(site), site.span.column))
-    unlinked = [_unresolved(site) for site in ordered if _no_call(site) or is_incomplete(site)]
-    complete = [site for site in ordered if not _no_call(site) and not is_incomplete(site)]
+    called = frozenset(name for site in sites for name in site.via)
+    complete = [site for site in ordered if not _stays(site, called)]
+    passing = [site for site in ordered if _passes(site, called)]
+    incomplete = [site for site in ordered if _stays(site, called) and site not in passing]
+    unlinked = [_unresolved(site, Why.WRAPPER) for site in passing]
+    unlinked.extend(map(_unresolved, incomplete))
     links = link(rules, prefixes, complete)
     unlinked.extend(_denied(complete, links.denied))
     gathered = gather(links.candidates, complete)
@@ -60,7 +61,7 @@ def from_calls(
         else:
             plans.append(plan)
     made = merge_calls(gathered.ops)
-    keepers = _keepers(rules, [site for site in ordered if is_incomplete(site)])
+    keepers = _keepers(rules, incomplete)
     used = {name for op in made for name in op.prefixes}
     kept = [_kept(rule, keepers[rule.key]) for rule in rules if rule.key in keepers]
     known = {op.key for op in made}
@@ -78,23 +79,28 @@ def from_calls(
         if prefix.name in used or keep_unreferenced or (kept and namespaces and prefix.namespace)
     )
     kept_ops = attach([op for op in kept if op.key not in known], left)
-    doubt = [site for site in ordered if is_incomplete(site) and not _commands(site)]
+    doubt = [site for site in incomplete if not _commands(site)]
     outcomes = list(_outcomes(unused, [each for each in prefixes if each not in left], doubt))
     ops = tuple(sorted((*made, *kept_ops), key=lambda op: (op.sources, op.key)))
     return FromCalls(ops, left, tuple(outcomes), tuple(plans), tuple(_distinct(unlinked)))
 
 
-def is_incomplete(site: Site) -> bool:
-    """Whether it may run more than its templates say."""
-    return not _no_call(site) and (
-        bool(INCOMPLETE & set(site.reasons))
+def _stays(site: Site, called: frozenset[str]) -> bool:
+    """Whether it may run more than its templates say, or is no call by itself."""
+    return (
+        _passes(site, called)
+        or bool(INCOMPLETE & set(site.reasons))
         or not site.resolved
         or any(shape_of(template.segments).free for template in site.templates)
     )
 
 
-def _no_call(site: Site) -> bool:
-    return bool(NO_CALLS & set(site.reasons))
+def _passes(site: Site, called: frozenset[str]) -> bool:
+    """Whether it only passes on what its callers say, which are among the sites."""
+    wrapper = Reason.WRAPPER in site.reasons
+    return Reason.UNPARSED in site.reasons or (
+        wrapper and f"{site.module}.{site.function}" in called
+    )
 
 
 def _commands(site: Site) -> set[str]:
@@ -124,9 +130,9 @@ def _kept(rule: Op, keepers: Sequence[Site]) -> Op:
     return replace(rule, remarks=(remark, *rule.remarks))
 
 
-def _unresolved(site: Site) -> Unlinked:
+def _unresolved(site: Site, why: Why = Why.UNRESOLVED) -> Unlinked:
     reasons = ", ".join(reason.value for reason in site.reasons) or Why.UNRESOLVED.value
-    return Unlinked(site, Why.WRAPPER if _no_call(site) else Why.UNRESOLVED, reasons)
+    return Unlinked(site, why, reasons)
 
 
 def _denied(complete: Sequence[Site], denied: Sequence[tuple[Site, int]]) -> Iterator[Unlinked]:

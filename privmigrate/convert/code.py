@@ -81,7 +81,10 @@ def provenance(key: str, sources: Sequence[Source], calls: Sequence[Call] = ()) 
     if calls:
         # half of what is left for each
         rules = _enumerated(f"{line} rules:", sources, (_WIDTH + len(line)) // 2)
-        line = _enumerated(f"{rules}  sites:", calls, _WIDTH)
+        more = f" +{len(calls) - 1}" if len(calls) > 1 else ""
+        room = _WIDTH - len(f"{rules}  sites: {more}")
+        shown = [call.within(room) if not n else call for n, call in enumerate(calls)]
+        line = _enumerated(f"{rules}  sites:", shown, _WIDTH)
     else:
         line = _enumerated(line, sources, _WIDTH)
     printable = "".join(c if c.isprintable() else "?" for c in line)

@@ -12,6 +12,7 @@ from privmigrate.argv import template as argv
 from privmigrate.convert import vocabulary
 from privmigrate.convert.operation import Hole, Kill, Lit, Op, program_family
 from privmigrate.convert.text import identifier
+from privmigrate.convert.words import VALUE_FLAGS
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FLAG: Final = re.compile(r"--?([A-Za-z][A-Za-z0-9-]+)(?:=([A-Za-z0-9_-]+))?\Z")
@@ -59,6 +60,7 @@ def _telling(op: Op) -> list[str]:
             continue
         after = op.words[number + 1] if number + 1 < len(texts) else None
         plain = without_value or text in vocabulary.PLAIN_FLAGS
+        plain = plain or (number > 0 and texts[number - 1] in VALUE_FLAGS)
         names_value = isinstance(after, Hole) and not plain
         telling.extend(_words(text, names_value=names_value, first=not number))
     return telling

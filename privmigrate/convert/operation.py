@@ -71,6 +71,13 @@ class Call:
         """As it is printed in comments and tables."""
         return f"{self.file}:{self.line}"
 
+    def within(self, room: int) -> str:
+        """The same in so many characters, without the outermost folders if need be."""
+        text = str(self)
+        while len(text) > room and "/" in text:
+            text = text.partition("/")[2]
+        return text
+
     @property
     def module(self) -> str:
         """The dotted name of its module."""

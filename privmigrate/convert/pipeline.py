@@ -28,6 +28,7 @@ from privmigrate.convert.place import (
 from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
+from privmigrate.convert.still import Needed, needs_of_called
 from privmigrate.convert.unify import unify, unify_prefixes
 from privmigrate.convert.use import Unlinked, Use
 from privmigrate.linux.capabilities import CapabilitySet
@@ -38,7 +39,12 @@ _INIT = "__init__"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person chose."""
+    """What the person chose.
+
+    Attributes:
+        made_with: the options that decide what is generated, for the lock.
+        called: entrypoints of an earlier run that the service calls by now.
+    """
 
     package: str = "privileged"
     runtime: str = "privmigrate"
@@ -48,6 +54,7 @@ class Options:
     choices: Choices = field(default_factory=Choices)
     keep_unreferenced: bool = False
     made_with: tuple[str, ...] = ()
+    called: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,9 @@ def convert(
         ops = tuple(natively(op) for op in ops)
     ops = name_ops(ops, past.recorded, past.taken)
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
-    texts, notes = _write(ops, prefixes, options, disk, past)
+    # what calls need of a file may be little: all that was read is what it was written from
+    read = () if sites is None else sorted({rule.span.file for rule in rules})
+    texts, notes = _write(ops, prefixes, options, disk, past, read=read)
     outcomes.sort(key=lambda outcome: outcome.source)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
     stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
@@ -137,6 +146,8 @@ def _write(
     options: Options,
     disk: Disk,
     past: Past,
+    *,
+    read: Sequence[str],
 ) -> tuple[dict[str, str], list[Note]]:
     classes = [prefix for prefix in prefixes if not prefix.namespace]
     used: dict[str, set[tuple[str, ...]]] = {}
@@ -151,7 +162,9 @@ def _write(
         name_constants(used),
         {prefix.name: prefix for prefix in prefixes},
     )
-    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package)}
+    keys = frozenset([*(op.key for op in ops), *(prefix.key for prefix in prefixes)])
+    still = needs_of_called(disk, past.files, options.called, keys)
+    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package, still)}
     for module in sorted({op.module for op in ops} | set(used)):
         wanted[module] = [
             Wanted(code.executable(module, candidates, package))
@@ -168,7 +181,7 @@ def _write(
         wanted.setdefault(file.removesuffix(".py"), [])
     sources = [*(op.sources for op in ops), *(prefix.sources for prefix in prefixes)]
     files = {source.file for each in sources for source in each}
-    return _texts(wanted, _docs(wanted, ops, files), options, disk, past)
+    return _texts(wanted, _docs(wanted, ops, files | set(read), read), options, disk, past)
 
 
 def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
@@ -178,8 +191,8 @@ def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     return Wanted(unit, each.name, params, rule_names(sources), was)
 
 
-def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
-    needed: dict[str, CapabilitySet | None] = {}
+def _contexts(ops: Sequence[Op], package: code.Package, still: Needed) -> list[Wanted]:
+    needed: dict[str, CapabilitySet | None] = dict(still)
     for op in ops:
         before = needed.get(op.context, CapabilitySet())
         if op.capabilities is None or before is None:
@@ -197,10 +210,14 @@ def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
     return units
 
 
-def _docs(wanted: Mapping[str, object], ops: Sequence[Op], files: set[str]) -> dict[str, list[str]]:
+def _docs(
+    wanted: Mapping[str, object], ops: Sequence[Op], files: set[str], read: Sequence[str]
+) -> dict[str, list[str]]:
     docs: dict[str, list[str]] = {}
     for module in wanted:
-        own = sorted({source.file for op in ops if op.module == module for source in op.sources})
+        own = read or sorted(
+            {source.file for op in ops if op.module == module for source in op.sources}
+        )
         if module == _INIT:
             written = (
                 f"Written by privmigrate from {_list(sorted(files))}. What is changed by hand "
@@ -254,10 +271,21 @@ def _texts(
         elif text is not None:
             # as it was written: everything that is remembered is there, and nothing else
             records = ()
-        merged = merge(module, doc, units, records, disk=apart, choices=options.choices, used=used)
+        merged = merge(
+            module,
+            doc,
+            units,
+            records,
+            disk=apart,
+            choices=options.choices,
+            used=used,
+            called=options.called,
+        )
         texts[file] = assemble(merged.module, options.package)
         # only a file that holds nothing of a person's may be written anew without a look at it
         plain = apart is None or texts[file] == _plain_text(module, doc, units, options)
+        if known is not None and texts[file] == text:
+            plain = plain or known.digest == digest(text)
         locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
         kept |= merged.names

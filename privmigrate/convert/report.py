@@ -82,7 +82,8 @@ def rows(
         wraps = sum(prefix.name in op.prefixes for op in ops)
         remarks = [f"goes in front of {'one entrypoint' if wraps == 1 else f'{wraps} entrypoints'}"]
         left_out = sum(may_stand_in_front(prefix, op) for op in ops) - wraps
-        if left_out:
+        # what is made of calls has in front of it what its calls have
+        if left_out and not any(op.calls for op in ops):
             remarks.append(
                 f"is not offered to {left_out} on files or storage, which see no network"
             )

@@ -175,7 +175,9 @@ def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
             pattern = _REPEATED.sub(".*", "".join(_pattern_of(part) for part in inner))
             if pattern == ".*":
                 return _spec_of((replace(_first_value(inner), spec=Any()),), prefix, suffix)
-            start = "" if prefix.strip("-") else "(?!-)"
+            # what is known of the first piece may also be an option
+            free = not prefix.strip("-") and pattern.startswith(".*")
+            start = "(?!-)" if free else ""
             return Matches(start + pattern, no_dotdot=below)
 
 

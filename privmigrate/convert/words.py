@@ -33,7 +33,8 @@ _FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _FLAG: Final = re.compile(r"(--?)([A-Za-z][\w-]*)\Z")
 _KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]+\Z")
 _FIXED_PART: Final = re.compile(r"-[A-Za-z]|[\w.-]+[=:](?!//)")
-_VALUE_FLAGS: Final = frozenset(("-t", "-o", "--type", "--format", "-n", "-p", "-L"))
+VALUE_FLAGS: Final = frozenset(("-t", "-o", "--type", "--format", "-n", "-p", "-L"))
+"""Options whose value is a word of its own, and often a fixed one."""
 _QUOTED: Final = re.compile(r"""u?['"]([^'"]*)['"]\Z""")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*\Z")
 
@@ -165,7 +166,7 @@ def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -
     if found := _FLAG.match(before):
         plain = command in vocabulary.FLAGS_WITHOUT_VALUE or before in vocabulary.PLAIN_FLAGS
         return [] if plain else [found[2]]
-    if number > 1 and texts[number - 2] in _VALUE_FLAGS:
+    if number > 1 and texts[number - 2] in VALUE_FLAGS:
         return []  # what stands before is a value itself
     # the first word after the command says what is done, not what follows
     if number > 1 and _KEYWORD.match(before) and before.lower() not in vocabulary.VERBS:

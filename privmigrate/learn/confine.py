@@ -18,18 +18,16 @@ from pathlib import Path
 from typing import Final, cast
 
 from privmigrate.errors import InternalError, PrivmigrateError
-from privmigrate.learn.candidate import Observed
-from privmigrate.learn.tracefs import CannotTrace
 from privmigrate.learn.trial import Answer, Request
-from privmigrate.learn.watch import Watch
-from privmigrate.linux.capabilities import Capability, CapabilitySet
+from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
+from privmigrate.observe.candidate import Observed
+from privmigrate.observe.watch import Watch
 
 MAX_OUTPUT: Final = 32 << 20
 _STEP_SECONDS: Final = 0.2
 _END_SECONDS: Final = 5.0
-_PROOF_SECONDS: Final = 30.0
 _PACKAGES: Final = str(Path(__file__).resolve().parents[2])
 _SHELL: Final = "/bin/sh"
 _ZOMBIE: Final = b"Z"
@@ -146,14 +144,6 @@ def run_shell(
             process.wait()
             return None
         return code, _content(out)
-
-
-def prove(watch: Watch) -> None:
-    """Watch a process that certainly uses a capability; raise CannotTrace if that is not seen."""
-    command = Command((sys.executable, "-I", "-S", "-c", "import os; os.chroot('/')"), {})
-    with running(command, None, watch, _PROOF_SECONDS) as run:
-        if run.observed is None or Capability.CAP_SYS_CHROOT not in run.observed.granted:
-            raise CannotTrace(f"{watch.source.name}: shows nothing of a process that is there")
 
 
 class _Trial:

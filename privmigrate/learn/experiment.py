@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from privmigrate.errors import InputError
-from privmigrate.learn.candidate import Observed
 from privmigrate.learn.confine import Command, Confinement, Run, run_shell, running
 from privmigrate.learn.minimise import Attempt, minimise, repair, substitute
-from privmigrate.learn.watch import Watch
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, read_sets
+from privmigrate.observe.candidate import Observed
+from privmigrate.observe.watch import Watch
 
 Status = Literal["verified", "cannot work", "observed", "unstable"]
 

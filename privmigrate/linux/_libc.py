@@ -2,7 +2,7 @@
 
 Every function is the call of its name, acts on the calling thread alone where the kernel does so
 (prctl, capset, setns), and raises OSError as the kernel gives it. Numbers come from the kernel's
-uapi headers and are the same on every architecture that Python runs on.
+uapi headers and are the same on every architecture that Python runs on, where no table says else.
 """
 
 import ctypes
@@ -58,6 +58,10 @@ _SYS_OPENAT2: Final = 437
 _SYS_FSOPEN: Final = 430
 _SYS_FSCONFIG: Final = 431
 _SYS_FSMOUNT: Final = 432
+# asm/unistd.h: older than the common numbers
+_SYS_IOPRIO_GET: Final = {"x86_64": 252, "aarch64": 31, "riscv64": 31, "loongarch64": 31,
+                          "ppc64le": 274, "s390x": 283}  # fmt: skip
+_IOPRIO_WHO_PROCESS: Final = 1
 _LOW_WORD: Final = 0xFFFFFFFF
 _WORD_BITS: Final = 32
 
@@ -211,6 +215,15 @@ def _checked(name: str, result: int) -> int:
     if result < 0:
         raise _error(name)
     return result
+
+
+def ioprio_get(pid: int) -> int:
+    """The I/O priority of a process: class and level in one number."""
+    number = _SYS_IOPRIO_GET.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    result = _syscall(ctypes.c_long(number), ctypes.c_int(_IOPRIO_WHO_PROCESS), ctypes.c_int(pid))
+    return _checked("ioprio_get", result)
 
 
 def exchange(first: str, second: str) -> None:

@@ -7,9 +7,8 @@ do, and a set that forgets them would promise too much.
 import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from privmigrate.linux import _libc
 
@@ -154,11 +153,22 @@ def parse_capability(word: str) -> int:
     return int(_BY_NAME[name])
 
 
-@dataclass(frozen=True, slots=True)
 class CapabilitySet:
     """Several capabilities, as a bit mask: hashable, ordered by inclusion, printable."""
 
-    mask: int = 0
+    __slots__ = ("mask",)
+
+    def __init__(self, mask: int = 0) -> None:
+        self.mask: Final = mask
+
+    def __repr__(self) -> str:
+        return f"CapabilitySet({self.mask:#x})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.mask == other.mask if isinstance(other, CapabilitySet) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.mask)
 
     @classmethod
     def of(cls, *numbers: int) -> Self:
@@ -246,8 +256,7 @@ def every() -> CapabilitySet:
     return CapabilitySet((1 << last_cap() + 1) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadSets:
+class ThreadSets(NamedTuple):
     """The three sets that capset(2) sets together."""
 
     effective: CapabilitySet

@@ -5,8 +5,7 @@ thread itself alone, so for others they are None, never a guess.
 """
 
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.errors import InputError
 from privmigrate.linux import thread
@@ -18,8 +17,7 @@ _FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
+class Ids(NamedTuple):
     """Real, effective, saved and file-system id."""
 
     real: int
@@ -35,8 +33,7 @@ class Ids:
         return "real {} effective {} saved {} filesystem {}".format(*four)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What the kernel goes by when it decides about one thread.
 
     `securebits` is None for any thread but the calling one; `dumpable` is None where it cannot be
@@ -150,8 +147,7 @@ def _read_text(path: str) -> str:
         return file.read()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A user to become: uid, gid and the supplementary groups that come with it."""
 
     uid: int

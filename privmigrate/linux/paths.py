@@ -14,6 +14,7 @@ from privmigrate.linux import _libc
 
 _MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
 _ROOT: Final = 0
+_ACCESS_LIST: Final = "system.posix_acl_access"
 _PATH_ONLY: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -115,5 +116,23 @@ def _judge(handle: int, here: str) -> None:
         return  # a link has no mode of its own
     if status.st_mode & stat.S_IWOTH:
         raise Refused(f"{here} is writable by everyone")
-    if status.st_mode & stat.S_IWGRP and status.st_gid != _ROOT:
-        raise Refused(f"{here} is writable by group {status.st_gid}")
+    # what the descriptor stands for: one of O_PATH has no attributes of its own
+    if (who := group_that_writes(status, f"/proc/self/fd/{handle}")) is not None:
+        raise Refused(f"{here} is writable by {who}")
+
+
+def group_that_writes(status: os.stat_result, path: str) -> str | None:
+    """Say who but the owner may write what belongs to root; None if that is root's group alone.
+
+    With an access control list the group's bits are the most that any user or group named in it
+    may do.
+    """
+    if not status.st_mode & stat.S_IWGRP:
+        return None
+    if status.st_gid != _ROOT:
+        return f"group {status.st_gid}"
+    try:
+        listed = _ACCESS_LIST in os.listxattr(path)
+    except OSError:  # a file system without attributes
+        return None
+    return "users or groups of its access control list" if listed else None

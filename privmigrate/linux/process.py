@@ -11,12 +11,12 @@ import signal
 import socket
 import struct
 import time
-from _thread import LockType, allocate_lock
+from _thread import allocate_lock
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from privmigrate.errors import SIGNAL_BASE
+from privmigrate.linux import _libc
 
 _SO_PEERPIDFD: Final = 77  # asm-generic/socket.h, Linux 6.5
 _UCRED: Final = struct.Struct("3i")
@@ -24,8 +24,7 @@ _START_TIME: Final = 19  # field 22 of proc_pid_stat(5), counted behind the name
 _DELETED: Final = " (deleted)"
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Who connected a socket, as the kernel saw it then; pidfd is None before Linux 6.5."""
 
     pid: int
@@ -58,7 +57,11 @@ def read_start_time(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[_START_TIME])
 
 
-@dataclass(slots=True)
+def read_io_priority(pid: int) -> int:
+    """As ioprio_get(2) tells; 0 is this process. Raise OSError where it cannot be told."""
+    return _libc.ioprio_get(pid)
+
+
 class Process:
     """A child that was started by `spawn`: its pid and pidfd.
 
@@ -67,11 +70,17 @@ class Process:
     reaped by `wait` or `poll`, what is left of its process group can still be killed.
     """
 
-    pid: int
-    pidfd: int
-    _code: int | None = field(default=None, init=False)
-    # INV-8: between the reaping and the note that it happened, nobody may use the pid
-    _reaping: LockType = field(default_factory=allocate_lock, init=False, repr=False)
+    __slots__ = ("_code", "_reaping", "pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self._code: int | None = None
+        # INV-8: between the reaping and the note that it happened, nobody may use the pid
+        self._reaping = allocate_lock()
+
+    def __repr__(self) -> str:
+        return f"Process({self.pid}, {self.pidfd})"
 
     def __enter__(self) -> Self:
         return self

@@ -26,8 +26,7 @@ import signal
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.linux import thread
 from privmigrate.linux.capabilities import (
@@ -51,8 +50,7 @@ _ELF: Final = b"\x7fELF"
 _FILE_CAPABILITIES: Final = "security.capability"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What to start. `executable` is an absolute path; nothing is looked up in PATH.
 
     Descriptors that are None are /dev/null; beside the three only `pass_fds` reach the program.

@@ -252,7 +252,7 @@ class PrivContext:
                 return self.channel  # another thread was first, or it was one connection that ended
             if self.channel is not None:
                 _LOG.warning("RESTARTING %r for %s", self, why)
-                self.channel.close()
+                self.channel.bury()
                 self.channel = None
             self.channel = self._launch()
             return self.channel

@@ -8,10 +8,10 @@ attacker: sizes, counts and types are checked before anybody acts on a field.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgpack
+from msgpack import unpackb
 
 from privmigrate.errors import PrivmigrateError
 
@@ -41,23 +41,26 @@ NAMES: Final = {
     PARTS: "PARTS",
 }
 
+ANSWERS: Final = frozenset((RESULT, ERROR))
+"""What ends a call."""
+
 Message = tuple[object, ...]
 
-ANYTHING: Final = (int, int, object)
+ANYTHING: Final[list[type]] = [int, int, object]
 """The fields of a RESULT, whose value may be anything."""
 
-FIELDS: Final[dict[object, tuple[type, ...]]] = {
-    HELLO: (int, int, int, bool),
-    WELCOME: (int, int, str, int, int, int),
-    CALL: (int, int, str, tuple, dict),
-    ERROR: (int, int, str, str, tuple, dict, str),
-    LOG: (int, int, dict),
-    ATTACH: (int, int, bool),
-    CANCEL: (int, int, int),
-    PARTS: (int, tuple),
+FIELDS: Final[dict[object, list[type]]] = {
+    HELLO: [int, int, int, bool],
+    WELCOME: [int, int, str, int, int, int],
+    CALL: [int, int, str, tuple, dict],
+    ERROR: [int, int, str, str, tuple, dict, str],
+    LOG: [int, int, dict],
+    ATTACH: [int, int, bool],
+    CANCEL: [int, int, int],
+    PARTS: [int, tuple],
     RESULT: ANYTHING,
 }
-"""The exact types of a message's elements, the kind first."""
+"""The exact types of a message's elements, the kind first; lists are what compares fastest."""
 
 DATAGRAM: Final = 64 * 1024
 """The largest message that travels as one datagram, and the size of every receive buffer."""
@@ -74,8 +77,7 @@ class ProtocolError(PrivmigrateError):
     """The other side broke the protocol; the connection ends, and nothing else does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much one message in PARTS may be.
 
     Attributes:
@@ -112,7 +114,7 @@ class Encoder:
     __slots__ = ("_pack",)
 
     def __init__(self) -> None:
-        self._pack: Callable[[object], bytes] = _packer()
+        self._pack = new_packer()
 
     def encode(self, message: Message) -> bytes:
         """One datagram; one above DATAGRAM must be sent in PARTS (`encode_parts`).
@@ -121,11 +123,15 @@ class Encoder:
         """
         data = self._pack(message)
         if len(data) > DATAGRAM:
-            self._pack = _packer()  # the packer's buffer has grown, and would stay so
+            self._pack = new_packer()
         return data
 
 
-def _packer() -> Callable[[object], bytes]:
+def new_packer() -> Callable[[object], bytes]:
+    """What packs messages for one thread at a time; an `Encoder` where every call counts.
+
+    Replace it after a message above DATAGRAM: its buffer has grown, and would stay so.
+    """
     packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
     pack: Callable[[object], bytes] = packer.pack
     return pack
@@ -146,14 +152,14 @@ def encode_parts(message: Message, limits: Limits) -> tuple[bytes, ...]:
     Raise as `Encoder.encode`, and ValueError where a limit of the other side is exceeded.
     """
     pieces: list[bytes] = []
-    packed = _packer()(_take_out(message, pieces, limits.parts - 1))
+    packed = new_packer()(_take_out(message, pieces, limits.parts - 1))
     lengths = (len(packed), *map(len, pieces))
     if len(packed) > limits.packed or sum(lengths) > limits.total:
         raise ValueError(
             f"{sum(lengths)} bytes, of which {len(packed)} packed, are too many: the other side"
             f" takes {limits.total}, of which {limits.packed} packed"
         )
-    return (_packer()((PARTS, lengths)), packed, *pieces)
+    return (new_packer()((PARTS, lengths)), packed, *pieces)
 
 
 def _take_out(value: object, pieces: list[bytes], room: int) -> object:
@@ -183,19 +189,19 @@ class Decoder:
         buffer: where the next datagram is to be received.
     """
 
-    __slots__ = ("_view", "buffer")
+    __slots__ = ("buffer",)
 
     def __init__(self) -> None:
         self.buffer = bytearray(DATAGRAM)
-        self._view = memoryview(self.buffer)
 
     def decode(self, size: int) -> Message:
         """Read the datagram of so many bytes; raise ProtocolError unless it is one message."""
         if size > DATAGRAM:
             raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
+        data = self.buffer[:size]
         try:
-            message = msgpack.unpackb(
-                self._view[:size],
+            message = unpackb(
+                data,
                 use_list=False,
                 raw=False,
                 strict_map_key=False,
@@ -206,7 +212,7 @@ class Decoder:
             raise
         except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
             raise ProtocolError(f"what is no message: {_say(error)}") from None
-        if self.buffer.find(_TIMESTAMP_BYTE, 0, size) >= 0:
+        if _TIMESTAMP_BYTE in data:
             _refuse_timestamps(message)
         return _check(message)
 
@@ -264,7 +270,7 @@ def decode_parts(parts: list[bytes], limits: Limits) -> Message:
     """Put a message in PARTS together again; every piece must be used once, and in order."""
     hooks = _Parts(parts, limits)
     try:
-        message = msgpack.unpackb(
+        message = unpackb(
             parts[0],
             use_list=False,
             raw=False,
@@ -296,12 +302,12 @@ def _check(message: object) -> Message:
         if fields is ANYTHING:
             if len(message) == len(ANYTHING) and type(message[1]) is int:
                 return message
-        elif fields == (*map(type, message),):
+        elif fields == [*map(type, message)]:
             return message
     raise ProtocolError("a message of the wrong shape")
 
 
-_TIMESTAMP_BYTE: Final = b"\xff"
+_TIMESTAMP_BYTE: Final = 0xFF
 """msgpack makes timestamps whatever the hook for extensions says; each contains this byte."""
 
 
@@ -361,4 +367,4 @@ class StreamDecoder:
 
 def encode_stream(value: object) -> bytes:
     """Pack one object of a stream; raise TypeError, ValueError or OverflowError as msgpack does."""
-    return _packer()(value)
+    return new_packer()(value)

@@ -6,8 +6,7 @@ without configuration files goes by what the context says.
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from privmigrate.privsep.context import PrivContext
@@ -17,8 +16,7 @@ DEFAULT_SECTION: Final = "privsep"
 HELPER: Final = "privmigrate-helper"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The options of one context, from its arguments and from the configuration."""
 
     user: str | None

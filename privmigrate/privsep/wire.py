@@ -5,11 +5,27 @@ go through msgpack are copied three times, and at 64 MB that costs three times t
 memfd loses at every size. So large values are sent from, and received into, their own memory.
 """
 
+import fcntl
 import io
 import socket
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from privmigrate.privsep.messages import FRAGMENT, ProtocolError
+
+_FIRST_FD: Final = 3
+
+
+def above_standard(sock: socket.socket) -> socket.socket:
+    """Give the same socket under a number above those of the standard streams.
+
+    Where a process was started without these, a new socket gets their numbers: commands would
+    inherit it as their input, and what is printed would go into it.
+    """
+    if sock.fileno() >= _FIRST_FD:
+        return sock
+    with sock:
+        return socket.socket(fileno=fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_FD))
 
 
 def send_parts(

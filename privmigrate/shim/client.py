@@ -89,7 +89,7 @@ def sign(path: str, kind: str) -> str:
         return "-"
     whose = f"{found.st_dev} {found.st_ino} {found.st_mode} {found.st_uid} {found.st_gid}"
     if kind == "T":
-        return whose
+        return f"{whose} +" if found.st_mode & 0o020 and has_access_list(path) else whose
     return f"{whose} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
@@ -485,10 +485,20 @@ def judge(index: Index, command: Command) -> None:
         status = posix.stat(path)
         if status.st_uid:
             why = f"it belongs to uid {status.st_uid}, not to root"
-        elif status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid):
+        elif status.st_mode & 0o002 or (
+            status.st_mode & 0o020 and (status.st_gid or has_access_list(path))
+        ):
             why = "others than root can write it"
     if why:
         raise Quit(EXIT_BAD_CONFIG, f"{path} will not be run as root: {why}")
+
+
+def has_access_list(path: str) -> bool:
+    """Whether the group's bits of its mode are about other users and groups too."""
+    try:
+        return "system.posix_acl_access" in posix.listxattr(path)
+    except OSError:  # a file system without attributes
+        return False
 
 
 # -- logging as rootwrap's, and the audit trail --------------------------------------------------
@@ -786,6 +796,7 @@ def end_by(number: int) -> None:
 EXEC_MAGIC = b"PM1"
 EXEC_FIXED = 4  # magic, umask, configuration, number of words; then the words, then the environment
 LONGEST_ANSWER = 1 << 16
+ELSEWHERE = b"Nanother mnt namespace"
 RESTART_SECONDS = 10
 
 
@@ -813,6 +824,8 @@ def ask_daemon(config: str, argv: "Sequence[str]", slow: "Sequence[str]") -> int
         begun = sock.recv(LONGEST_ANSWER)
     except OSError as error:  # too long, a closed stream, a daemon that ended
         raise Unserved(error.strerror) from None
+    if begun == ELSEWHERE:  # systemd's, which serves another mount namespace than ours
+        start_daemon(config, slow)
     if begun[:1] != b"B":
         raise Unserved(decode(begun[1:]) or "the daemon ended before it began")
     return follow(sock)

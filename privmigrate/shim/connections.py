@@ -3,6 +3,8 @@
 A signal, a client, or a time without commands ends it; what was begun is finished before.
 """
 
+import os
+import select
 import signal
 import socket
 import threading
@@ -26,28 +28,34 @@ class Server(ABC):
     def __init__(self, executor: Executor, listener: socket.socket) -> None:
         self.executor: Final = executor
         self._listener: Final = listener
+        # systemd's, too, which listens on when we end: it must be neither shut down nor waited in
+        listener.setblocking(False)
+        self._wake: Final = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._slots: Final = threading.BoundedSemaphore(executor.built.settings.max_commands)
         self._lock: Final = threading.Lock()
         self._open: Final[dict[socket.socket, threading.Thread]] = {}
         self._used = time.monotonic()
         self._running = 0
         self._stop: Final = threading.Event()
-        self._report: Final = Report(executor.config, str(executor.held))
+        self.report: Final = Report(executor.config, str(executor.held))
 
     def serve(self) -> None:
         """Serve until stopped by a signal, a client, or for want of commands."""
         for number in _STOPPING:
             signal.signal(number, lambda *_: self._stop.set())
-        threading.Thread(target=self._accept, daemon=True).start()
+        accepting = threading.Thread(target=self._accept, daemon=True)
+        accepting.start()
         limit = self.executor.built.config.daemon_timeout
-        self._report.write()
+        self.report.write()
         while not self._stop.wait(1):
-            self._report.write()
+            self.report.write()
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
         self._stop.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        os.eventfd_write(self._wake, 1)
+        accepting.join()
+        os.close(self._wake)
         with self._lock:
             threads = list(self._open.values())
             for sock in self._open:
@@ -55,7 +63,7 @@ class Server(ABC):
                 _shutdown(sock, socket.SHUT_RD)
         for thread in threads:
             thread.join()
-        self._report.remove()
+        self.report.remove()
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -66,12 +74,18 @@ class Server(ABC):
         return self._stop.is_set()
 
     def _accept(self) -> None:
+        poller = select.poll()
+        poller.register(self._listener, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
         while not self._stop.is_set():
+            poller.poll()
+            if self._stop.is_set():
+                return
             try:
                 sock, _ = self._listener.accept()
+            except BlockingIOError:
+                continue  # whoever wanted to connect has gone
             except OSError:
-                if self._stop.is_set():
-                    return
                 time.sleep(0.05)  # too many open files: some will be closed
                 continue
             thread = threading.Thread(target=self._serve_connection, args=(sock,), daemon=True)
@@ -124,9 +138,9 @@ class Server(ABC):
         try:
             started = self.executor.start(command, streams, cwd=cwd, umask=umask)
         except OSError as error:
-            self._report.count("failed", f"{command.executable}: {error.strerror}")
+            self.report.count("failed", f"{command.executable}: {error.strerror}")
             raise
-        self._report.count("run")
+        self.report.count("run")
         return started
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
@@ -136,7 +150,7 @@ class Server(ABC):
         try:
             return self.executor.prepare(argv, environ)
         except client.Quit as quit_:
-            self._report.count("refused", quit_.message)
+            self.report.count("refused", quit_.message)
             if quit_.status == EXIT_NO_EXECUTABLE:
                 log.to_syslog_only(client.WARNING, f"Executable not found for: {words}")
             elif quit_.status == EXIT_UNAUTHORIZED:

@@ -9,11 +9,12 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
-from privmigrate.linux.capabilities import Capability, CapabilitySet, every, read_sets
+from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
 from privmigrate.linux.credentials import Identity
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
@@ -21,6 +22,7 @@ from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
 from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
+from privmigrate.shim.learning import Learning
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 from privmigrate.shim.watch import Watch
@@ -51,9 +53,18 @@ class Started:
     log: client.Log | None
     by: str
     begin: float
+    learning: Learning | None = None
 
     def wait(self) -> int:
         """The exit status as subprocess gives it: -n for signal n."""
+        if self.learning is None:
+            return self._wait()
+        with self.learning:
+            status = self._wait()
+            self.learning.keep(self.command, status)
+        return status
+
+    def _wait(self) -> int:
         with self.process as process:
             result = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
             process.wait()
@@ -99,8 +110,8 @@ class Executor:
         """What the daemon kept; everything that it was started with where it gave up nothing."""
         return read_sets().permitted if self._held is None else self._held
 
-    def give_up_the_rest(self) -> tuple[str, ...]:
-        """Keep what the filters need, and nothing else; say what a log should know.
+    def give_up_the_rest(self, own: CapabilitySet = NONE) -> tuple[str, ...]:
+        """Keep what the filters need and our `own`, and nothing else; say what a log should know.
 
         For a process with one thread. Where a filter's commands may hold everything, so does the
         daemon, and each of the others is limited when it is started.
@@ -111,7 +122,7 @@ class Executor:
         if needed is None:
             wide = [plan.rule.name for plan in self._built.plans if plan.capabilities is None]
             return (f"everything is kept for {' '.join(wide)}",)
-        dropped = drop(Profile(needed & read_sets().permitted))
+        dropped = drop(Profile((needed | own) & read_sets().permitted))
         self._held = dropped.credentials.permitted
         return dropped.remarks
 
@@ -141,7 +152,13 @@ class Executor:
         begin = time.monotonic()
         log = self.log if self._index.audit else None
         by = client.log_name(self.environ) if log else ""
-        return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+        if self._built.settings.mode != "learn" or os.geteuid():
+            return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+        with ExitStack() as stack:
+            learning = stack.enter_context(Learning(self._source.path, self.log))
+            process = self._spawn(command, streams, cwd, umask)
+            stack.pop_all()  # from now on it ends with the command
+        return Started(process, command, log, by, begin, learning)
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:

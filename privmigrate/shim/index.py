@@ -18,6 +18,7 @@ from typing import Final
 
 from privmigrate.errors import InputError, Refused
 from privmigrate.privsep import knowledge
+from privmigrate.privsep.knowledge.declared import Declared, read_declared
 from privmigrate.rootwrap.config import RootwrapConfig, parse_config
 from privmigrate.rootwrap.parse import Parsed, read_filters_path
 from privmigrate.rootwrap.policy import PRIVSEP_HELPER
@@ -86,8 +87,8 @@ def build(source: Source) -> Built:
 
 def _watched(source: Source) -> tuple[tuple[str, str], ...]:
     """What an index depends on: files and folders of filters (F), folders on the way (T)."""
-    config = _read_config(source)[0]
-    files = {source.path, *OURS}
+    config, settings = _read_config(source)
+    files = {source.path, settings.learned, *OURS}
     for folder in config.filters_path:
         files.add(folder)
         files.update(trust.entries(folder))
@@ -125,12 +126,13 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
         paths = (source.path, *config.filters_path, *(p for f in config.filters_path
                                                      for p in trust.entries(f)))  # fmt: skip
         folders = (folder for folder in config.exec_dirs if folder.startswith("/"))
-        reasons = trust.reasons((*paths, *folders), source.accepted)
+        reasons = trust.reasons((*paths, settings.learned, *folders), source.accepted)
         if reasons:
             raise Refused("; ".join(reasons))
     rules = (*parsed.live, PRIVSEP_HELPER)
     _know_names(settings, {rule.name for rule in rules}, source.path)
-    plans = tuple(plan.make(rule, settings, config, source.accepted) for rule in rules)
+    given = plan.Given(settings, config, source.accepted, _read_learned(settings))
+    plans = tuple(plan.make(rule, given) for rule in rules)
     skipped = [rule for rule in parsed.rules if rule.status is Status.UNKNOWN_CLASS]
     header = (
         client.MAGIC,
@@ -149,6 +151,12 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
     tail = (client.PART.join(signatures), client.PART.join(source.accepted), whole)
     data = _layout(header, plans, tail)
     return Built(data, config, settings, plans, parsed, keep=False)
+
+
+def _read_learned(settings: Settings) -> Declared:
+    if not settings.learned_given and not os.path.lexists(settings.learned):
+        return Declared({}, {})
+    return read_declared(settings.learned)
 
 
 def _know_names(settings: Settings, names: set[str], file: str) -> None:

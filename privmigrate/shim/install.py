@@ -7,17 +7,25 @@ commands in a virtual environment. A plan is made first, and a manifest of what 
 which everything is put back byte for byte.
 """
 
-import base64
 import hashlib
 import json
 import os
-import stat
+import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from privmigrate.errors import InputError
+from privmigrate.errors import InputError, PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.shim import client, commands, trust, units
+from privmigrate.shim.files import (
+    Original,
+    digest_of,
+    inside,
+    read_original,
+    write_file,
+    write_original,
+)
 from privmigrate.shim.script import render_client, render_daemon
 
 STRATEGIES: Final = ("additive", "divert", "overlay")
@@ -25,6 +33,12 @@ MANIFESTS: Final = "/var/lib/privmigrate/shim"
 _VERSION: Final = 1
 _EXECUTABLE: Final = 0o755
 _SUDOERS: Final = 0o440
+# What means itself in sudoers files and units, in the name of a file in sudoers.d (one with a dot
+# is not read), and in the first line of a script.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_ALIAS: Final = re.compile(r"[A-Z][A-Z0-9_]*")  # sudoers(5): ALL, and names of a User_Alias
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._+@-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +55,6 @@ class Request:
     python: str = ""
     accepted: tuple[str, ...] = ()
     systemd: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """What stood in a place before, whole."""
-
-    mode: int
-    uid: int
-    gid: int
-    mtime_ns: int
-    content: str  # base64
-    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
     """
     if request.strategy not in STRATEGIES:
         raise InputError(f"{request.strategy!r} is no way to install ({', '.join(STRATEGIES)})")
+    _check_words(request)
     if os.path.exists(inside(request.root, manifest_path(request.service))):  # noqa: PTH110
         raise InputError(
             f"{request.service} is installed already: `privmigrate shim uninstall` first"
@@ -108,6 +111,29 @@ def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
     if request.systemd:
         steps.extend(_units(request, needed))
     return Plan(request, tuple(steps))
+
+
+def _check_words(request: Request) -> None:
+    """Refuse what would mean something else where it is written to."""
+    if not _NAME.fullmatch(request.service):
+        raise InputError(
+            f"--service {request.service!r}: only letters, digits, - and _ can be in it"
+        )
+    if not _USER.fullmatch(request.user) or _ALIAS.fullmatch(request.user):
+        raise InputError(f"--user {request.user!r}: sudo would not read this as the name of a user")
+    paths = [
+        ("--config", request.config),
+        ("--bindir", request.bindir),
+        ("--python", request.python),
+        ("--interpreter", request.interpreter),
+        *(("--accept-writable", folder) for folder in request.accepted),
+    ]
+    for option, path in paths:
+        if not _PATH.fullmatch(path) or os.path.normpath(path) != path:
+            raise InputError(
+                f"{option} {path!r}: has to be an absolute path of letters, digits and . _ + @ -"
+                " (sudo, systemd and the first line of a script read it)"
+            )
 
 
 def _command(request: Request, kind: str) -> Step:
@@ -152,7 +178,7 @@ def _units(request: Request, needed: CapabilitySet | None) -> tuple[Step, Step]:
     base = f"/etc/systemd/system/{request.service}-privmigrate"
     accepted = [word for folder in request.accepted for word in ("--accept", folder)]
     words = (request.python, "-I", "-m", "privmigrate.shim.rootwrap_main", *accepted)
-    command = (*words, "--as", f"{request.service}-rootwrap", "--serve", request.config)
+    command = (*words, "--serve", request.config, "--as", f"{request.service}-rootwrap")
     socket = units.render_socket(
         request.service, client.socket_path(request.config, everywhere=True)
     )
@@ -173,55 +199,71 @@ def apply(plan: Plan) -> None:
     done: list[Step] = []
     try:
         for step in plan.steps:
-            done.append(step)
             _apply_step(step, root)
+            done.append(step)
         _write_manifest(plan)
-    except (OSError, InputError):
+    except BaseException:
         for step in reversed(done):
-            _take_back(step, root)
+            with suppress(OSError, PrivmigrateError):  # the others all the same
+                _take_back(step, root)
         raise
 
 
 def _apply_step(step: Step, root: str) -> None:
     if step.diverted:
         commands.divert(step.path, step.diverted, root)
-    temporary = f"{inside(root, step.path)}.privmigrate"
-    os.makedirs(os.path.dirname(temporary), exist_ok=True)  # noqa: PTH103, PTH120
-    write_file(temporary, step.text.encode(), step.mode)
+    path = inside(root, step.path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    check = commands.check_sudoers if step.mode == _SUDOERS else None
     try:
-        if step.mode == _SUDOERS:
-            commands.check_sudoers(temporary)
-        os.rename(temporary, inside(root, step.path))  # noqa: PTH104 - over what stood there
+        write_file(path, step.text.encode(), step.mode, check=check)
     except BaseException:
-        os.unlink(temporary)  # noqa: PTH108
+        if step.diverted:
+            commands.undivert(step.path, step.diverted, root)
         raise
 
 
 def _take_back(step: Step, root: str) -> None:
     path = inside(root, step.path)
-    if _digest_of(path) == step.digest:
-        os.unlink(path)  # noqa: PTH108
     if step.original is not None:
         write_original(path, step.original)
+    else:
+        os.unlink(path)  # noqa: PTH108
     if step.diverted:
         commands.undivert(step.path, step.diverted, root)
 
 
 def uninstall(service: str, root: str, *, force: bool = False) -> tuple[str, ...]:
-    """Put back what stood there; say what was done. Raise InputError with nothing done."""
+    """Put back what stood there; say what was done. Raise InputError with nothing done.
+
+    With `force` files that someone has changed stay as they are.
+    """
     plan = read_manifest(service, root)
-    if not force:
-        for step in plan.steps:
-            if _digest_of(inside(root, step.path)) != step.digest:
-                raise InputError(
-                    f"{step.path} is not as it was written: someone changed it (--force)"
-                )
+    changed = [step for step in plan.steps if not is_intact(step, root)]
+    if changed and not force:
+        raise InputError(
+            f"{changed[0].path} is not as it was written: someone changed it"
+            " (--force takes back the others and leaves it)"
+        )
     said = []
     for step in reversed(plan.steps):
+        if step in changed:
+            said.append(_left(step, root))
+            continue
         _take_back(step, root)
         said.append(f"{'restored' if step.original or step.diverted else 'removed'} {step.path}")
     os.unlink(inside(root, manifest_path(service)))  # noqa: PTH108
     return tuple(said)
+
+
+def _left(step: Step, root: str) -> str:
+    if not os.path.lexists(inside(root, step.path)):
+        text = f"not there any more: {step.path}"
+    else:
+        text = f"left as it is: {step.path}, which someone changed"
+    if step.diverted:
+        text += f"; the package's own is still diverted to {step.diverted} (dpkg-divert --remove)"
+    return text
 
 
 def manifest_path(service: str) -> str:
@@ -264,7 +306,9 @@ def read_manifest(service: str, root: str) -> Plan:
         return Plan(replace(request, root=root), tuple(steps))
     except FileNotFoundError:
         raise InputError(f"{service} is not installed: there is no {path}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be used: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be used: {error}") from None
 
 
@@ -279,60 +323,7 @@ def services(root: str) -> tuple[str, ...]:
 
 def is_intact(step: Step, root: str) -> bool:
     """Whether a file is as it was written."""
-    return _digest_of(inside(root, step.path)) == step.digest
-
-
-def inside(root: str, path: str) -> str:
-    """A path of the image below `root`."""
-    return path if root == "/" else root.rstrip("/") + path
-
-
-def read_original(root: str, path: str) -> Original | None:
-    """Read what stands in a place; None if nothing does."""
-    whole = inside(root, path)
-    try:
-        status = os.lstat(whole)
-    except FileNotFoundError:
-        return None
-    if stat.S_ISLNK(status.st_mode):
-        target = os.readlink(whole)  # noqa: PTH115
-        return Original(0, status.st_uid, status.st_gid, status.st_mtime_ns, "", target)
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path} is neither a file nor a link")
-    with open(whole, "rb") as file:  # noqa: PTH123
-        content = base64.b64encode(file.read()).decode("ascii")
-    mode = stat.S_IMODE(status.st_mode)
-    return Original(mode, status.st_uid, status.st_gid, status.st_mtime_ns, content)
-
-
-def write_original(path: str, original: Original) -> None:
-    """Put back what stood in a place: content or target, mode, owner and time."""
-    if original.link:
-        os.symlink(original.link, path)  # noqa: PTH211
-        os.chown(path, original.uid, original.gid, follow_symlinks=False)
-        return
-    write_file(path, base64.b64decode(original.content), original.mode)
-    os.chown(path, original.uid, original.gid)
-    os.chmod(path, original.mode)  # noqa: PTH101 - chown takes set-user-ID bits away
-    os.utime(path, ns=(original.mtime_ns, original.mtime_ns))
-
-
-def write_file(path: str, data: bytes, mode: int) -> None:
-    """Write a file that nobody else can have put there; a full disk is said before it counts."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _digest_of(path: str) -> str:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return ""
+    return digest_of(inside(root, step.path)) == step.digest
 
 
 def why_not_ours(paths: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 One datagram asks for a command, with four descriptors: the three streams and the folder. Only
 root may ask, and only for what the daemon can give: whoever stands in other namespaces, under
-other limits, in another control group's priority, at a terminal, is told no before anything
+other limits or priorities, in another control group, at a terminal, is told no before anything
 happened, and runs the command itself. After `B` (begun) that would be to run it twice.
 """
 
@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.errors import Refused
-from privmigrate.linux.process import read_peer
+from privmigrate.linux.capabilities import Capability, CapabilitySet
+from privmigrate.linux.process import read_io_priority, read_peer
 from privmigrate.shim import client
 from privmigrate.shim.connections import Server
 from privmigrate.shim.daemon import Executor, Outgrown, Started, Streams
 
+# To see in which namespaces a client stands, who may hold more than we do; no command gets it.
+OWN: Final = CapabilitySet.of(Capability.CAP_SYS_PTRACE)
 DESCRIPTORS: Final = 4
 _LONGEST: Final = 1 << 18
 _NAMESPACES: Final = ("mnt", "net", "pid", "ipc", "uts", "user")
@@ -60,8 +63,20 @@ def parse_request(data: bytes, config: str) -> Request:
     return Request(umask, tuple(map(os.fsdecode, words[:number])), environ)
 
 
-def why_not(pid: int, descriptors: list[int]) -> str:
-    """Say what of a client's circumstances this daemon cannot give; nothing if it can."""
+def why_not(pid: int, descriptors: list[int], *, in_group: bool = True) -> str:
+    """Say what of a client's circumstances this daemon cannot give; nothing if it can.
+
+    Without `in_group` commands are meant to be in the daemon's control group.
+    """
+    try:
+        if in_group and _look("/proc/self/cgroup") != _look(f"/proc/{pid}/cgroup"):
+            return "another control group"
+        return _why_not(pid, descriptors)
+    except OSError as error:
+        return f"what cannot be seen ({error.filename}: {error.strerror})"
+
+
+def _why_not(pid: int, descriptors: list[int]) -> str:
     theirs = f"/proc/{pid}"
     for name in _NAMESPACES:
         if os.readlink(f"/proc/self/ns/{name}") != os.readlink(f"{theirs}/ns/{name}"):  # noqa: PTH115
@@ -71,6 +86,8 @@ def why_not(pid: int, descriptors: list[int]) -> str:
             return f"other limits ({limit})"
     if os.getpriority(os.PRIO_PROCESS, pid) != os.getpriority(os.PRIO_PROCESS, 0):
         return "another priority"
+    if read_io_priority(pid) != read_io_priority(0):
+        return "another I/O priority"
     if os.sched_getscheduler(pid) != os.sched_getscheduler(0):
         return "another scheduling policy"
     if _terminal(theirs) or any(os.isatty(fd) for fd in descriptors[:3]):
@@ -118,8 +135,12 @@ def _terminal(process: str) -> bool:
 class OneShotServer(Server):
     """A server for clients of root's."""
 
-    def __init__(self, executor: Executor, config: str, listener: socket.socket) -> None:
+    def __init__(
+        self, executor: Executor, config: str, listener: socket.socket, *, of_unit: bool = False
+    ) -> None:
+        """Serve; the control group of a unit's daemon is that of its commands, too."""
         super().__init__(executor, listener)
+        self._in_group: Final = not of_unit
         self._config: Final = config
 
     def answer(self, sock: socket.socket) -> None:
@@ -156,8 +177,8 @@ class OneShotServer(Server):
     def _serve(
         self, sock: socket.socket, pid: int, request: Request, descriptors: list[int]
     ) -> None:
-        if why := why_not(pid, descriptors):
-            sock.send(b"N" + why.encode())
+        if why := why_not(pid, descriptors, in_group=self._in_group):
+            self.decline(sock, why)
             return
         with self.using():
             try:
@@ -170,7 +191,7 @@ class OneShotServer(Server):
                 return
             wanted = held_by("/proc/self") if command.capabilities is None else command.capabilities
             if wanted & ~held_by(f"/proc/{pid}"):
-                sock.send(b"Nfewer capabilities than the command would get here")
+                self.decline(sock, "fewer capabilities than the command would get here")
                 return
             folder = f"/proc/self/fd/{descriptors[3]}"
             sock.send(b"B")
@@ -183,6 +204,11 @@ class OneShotServer(Server):
             while descriptors:
                 os.close(descriptors.pop())
             sock.send(b"E" + str(_watch(sock, started)).encode())
+
+    def decline(self, sock: socket.socket, why: str) -> None:
+        """Have the client run its command itself, and keep why for `shim status`."""
+        self.report.count("declined", f"declined: {why}")
+        sock.send(b"N" + why.encode())
 
 
 def _watch(sock: socket.socket, started: Started) -> int:

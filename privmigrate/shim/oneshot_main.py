@@ -15,7 +15,7 @@ from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client
 from privmigrate.shim.daemon import Executor
 from privmigrate.shim.index import Source
-from privmigrate.shim.oneshot import OneShotServer
+from privmigrate.shim.oneshot import OWN, OneShotServer
 
 _FIRST_PASSED: Final = 3  # sd_listen_fds(3)
 _BACKLOG: Final = 1024
@@ -33,7 +33,7 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
             listener = _own_socket(path)
         os.chdir("/")  # nothing stays mounted because of us
         executor = Executor(name, Source(config, environ, tuple(accepted)))
-        remarks = executor.give_up_the_rest()
+        remarks = executor.give_up_the_rest(OWN)
     except BlockingIOError:
         return 0  # another one serves
     except (InputError, Refused, OSError) as error:
@@ -44,7 +44,7 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
     for remark in remarks:
         executor.log.to_syslog_only(client.INFO, remark)
     with listener:
-        OneShotServer(executor, config, listener).serve()
+        OneShotServer(executor, config, listener, of_unit=lock < 0).serve()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What each filter's commands may hold, and why: the person's table, else what is known."""
+"""What each filter's commands may hold, and why: declared, learned, known, or unknown."""
 
 import os
 import struct
@@ -8,6 +8,7 @@ from typing import Final
 
 from privmigrate.linux.capabilities import NONE, CapabilitySet, every
 from privmigrate.privsep import knowledge
+from privmigrate.privsep.knowledge.declared import Declared
 from privmigrate.rootwrap.config import RootwrapConfig
 from privmigrate.rootwrap.rule import Rule
 from privmigrate.shim import trust
@@ -48,10 +49,19 @@ class Planned:
     why_not: str
 
 
-def make(
-    rule: Rule, settings: Settings, config: RootwrapConfig, accepted: Sequence[str]
-) -> Planned:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a plan is made from besides the rule."""
+
+    settings: Settings
+    config: RootwrapConfig
+    accepted: Sequence[str]
+    declared: Declared
+
+
+def make(rule: Rule, given: Given) -> Planned:
     """Plan one live rule."""
+    settings, config, accepted = given.settings, given.config, given.accepted
     kind = KINDS[rule.filter_class]
     texts = rule.texts
     match kind:
@@ -65,7 +75,7 @@ def make(
     if kind == "E":
         exec_path = _behind_environment(exec_path, args)
     words = _words(kind, exec_path, args)
-    capabilities, source = _capabilities(rule, run_as, words, settings)
+    capabilities, source = _capabilities(rule, run_as, words, given)
     if capabilities is not None:
         capabilities |= _file_capabilities(exec_path, config.exec_dirs)
     if capabilities is not None and every() <= capabilities:
@@ -116,22 +126,30 @@ def _words(kind: str, exec_path: str, args: tuple[str, ...]) -> tuple[str | None
 
 
 def _capabilities(
-    rule: Rule, run_as: str, words: tuple[str | None, ...], settings: Settings
+    rule: Rule, run_as: str, words: tuple[str | None, ...], given: Given
 ) -> tuple[CapabilitySet | None, str]:
+    settings = given.settings
     if settings.mode != "enforce":
         return None, f"mode = {settings.mode}"
     if not settings.restrict:
         return None, "capabilities = all"
     if rule.name in settings.capabilities:
         return settings.capabilities[rule.name], "[capabilities]"
-    evidence = knowledge.lookup(words)
+    own = given.declared.sets.get(str(words[0]).rpartition("/")[2])
+    if own is not None:
+        return (own if run_as == "root" else NONE), f"declared in {settings.learned}"
+    evidence = knowledge.lookup(words, given.declared.learned)
     known = evidence is not None and all(row.root_status in _RELIABLE for row in evidence.rows)
     if evidence is None or not known:
         return settings.unknown, "unknown"
     if run_as != "root":
         return NONE, f"another user's: {run_as}"
     form = "any form" if evidence.general else "this form"
-    status = "verified" if evidence.verified else "documented"
+    status = (
+        "verified" if {row.root_status for row in evidence.rows} == {"verified"} else "documented"
+    )
+    if not set(given.declared.learned.get(evidence.program, ())).isdisjoint(evidence.rows):
+        status = "learned here" if status == "verified" else "learned here and documented"
     return evidence.root, f"{status}, {form} of {evidence.program}"
 
 

@@ -20,7 +20,7 @@ class Report:
         """Say what the daemon serves and what it kept."""
         self._fixed: Final = {"pid": os.getpid(), "config": config, "capabilities": held}
         self._lock: Final = threading.Lock()
-        self._counts: Final = {"run": 0, "refused": 0, "failed": 0}
+        self._counts: Final = {"run": 0, "declined": 0, "refused": 0, "failed": 0}
         self._errors: Final[deque[str]] = deque(maxlen=_KEPT_ERRORS)
         self._written = ""
         self._path: Final = f"{client.INDEX_DIR}/{_PREFIX}{os.getpid()}.json"

@@ -25,7 +25,7 @@ from privmigrate.shim.daemon import Executor, Streams
 from privmigrate.shim.direct import serve_direct
 from privmigrate.shim.index import Source
 from privmigrate.shim.pipes import communicate
-from privmigrate.shim.rootwrap_main import explain, parse, take_name
+from privmigrate.shim.rootwrap_main import Call, explain, parse, take_name
 
 _IDENT: Final = "privmigrate"
 _EXPOSED: Final = (
@@ -102,9 +102,17 @@ class ManagerServer(Server):
             return [manager.RETURN, [status, os.fsdecode(out), os.fsdecode(err)]]
 
 
+def command() -> int:
+    """Be `privmigrate-rootwrap-daemon`, of whose words none is an option of ours."""
+    return _answer(Call(sys.argv[0], tuple(sys.argv[1:]), ()))
+
+
 def main() -> int:
     """Serve; the exit statuses are rootwrap's."""
-    call = parse(sys.argv)
+    return _answer(parse(sys.argv))
+
+
+def _answer(call: Call) -> int:
     take_name(call.name)
     if len(call.words) != 1:
         quit_ = client.Quit(EXIT_NO_COMMAND, "Extra arguments to daemon")

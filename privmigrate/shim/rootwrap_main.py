@@ -41,9 +41,17 @@ class Caller(client.Caller):
         return found if client.is_file(found) else command
 
 
+def command() -> int:
+    """Be `privmigrate-rootwrap`, of whose words none is an option of ours."""
+    return _answer(Call(sys.argv[0], tuple(sys.argv[1:]), ()))
+
+
 def main() -> int:
     """Run one command; the exit statuses are rootwrap's."""
-    call = parse(sys.argv)
+    return _answer(parse(sys.argv))
+
+
+def _answer(call: Call) -> int:
     take_name(call.name)
     if call.serve:
         from privmigrate.shim.oneshot_main import serve
@@ -106,17 +114,24 @@ def take_name(name: str) -> None:
 
 
 def parse(argv: Sequence[str]) -> Call:
-    """Take the words that the installed client puts in front."""
+    """Take the words that the installed client puts in front; behind --as NAME are its caller's.
+
+    He may say anything: above all what is accepted is not his to say.
+    """
     name, *words = argv
-    accepted = []
-    while words[:1] == ["--accept"]:
-        accepted.append(words[1])
-        del words[:2]
-    if words[:1] == ["--as"]:
-        name, words = words[1], words[2:]
-    if words[:1] == ["--serve"] and len(words) == 2:  # noqa: PLR2004 - and a configuration
-        return Call(name, (words[1],), tuple(accepted), serve=True)
-    return Call(name, tuple(words), tuple(accepted))
+    accepted: list[str] = []
+    while True:
+        match words:
+            case ["--accept", folder, *words]:
+                accepted.append(folder)
+            case ["--serve", config]:
+                return Call(name, (config,), tuple(accepted), serve=True)
+            case ["--serve", config, "--as", name]:
+                return Call(name, (config,), tuple(accepted), serve=True)
+            case ["--as", name, *words]:
+                return Call(name, tuple(words), tuple(accepted))
+            case _:
+                return Call(name, tuple(words), tuple(accepted))
 
 
 def perform(call: Call) -> int:
@@ -140,24 +155,19 @@ def perform(call: Call) -> int:
             confirm(built.config, argv, command)
         return command
 
-    slow = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]  # how we were started ourselves
-    slow[0] = sys.executable
+    slow = [sys.executable, "-I", "-m", "privmigrate.shim.rootwrap_main"]
+    if len(sys.argv) > len(call.words) + 1:  # the installed client knows better how to start us
+        slow[1:] = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
     for folder in call.accepted:
         slow += ["--accept", folder]
     client_call = client.Call(call.name, config, argv, [*slow, "--as"])
     if built.settings.mode == "learn" and not os.geteuid():
-        from privmigrate.shim.observe import observing, record
+        from privmigrate.shim.learning import Learning
 
-        with observing() as found:
+        with Learning(config, client.Log(call.name, index.syslog)) as learning:
             status = client.perform(index, client_call, decided)
-        log = client.Log(call.name, index.syslog)
-        if commands and found.why_not:
-            log.to_syslog_only(client.WARNING, f"nothing was learned: {found.why_not}")
-        elif commands:
-            try:
-                record(config, commands[0], status, found)
-            except OSError as error:
-                log.to_syslog_only(client.WARNING, f"nothing was learned: {error}")
+            if commands:
+                learning.keep(commands[0], status)
         return status
     return client.perform(index, client_call, decided)
 

@@ -72,6 +72,6 @@ def render_daemon(python: str, accepted: Sequence[str]) -> str:
         f"#!{python} -I\n"
         "import sys\n\n"
         "from privmigrate.shim.rootwrap_daemon_main import main\n\n"
-        f"sys.argv[1:1] = {list(accepted)!r}\n"
+        f"sys.argv[1:1] = [*{list(accepted)!r}, '--as', sys.argv[0]]\n"
         "sys.exit(main())\n"
     )

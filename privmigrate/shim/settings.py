@@ -8,6 +8,8 @@ unknown = all                   ; what a command gets of which nobody knows what
 setuid_programs = no            ; yes: commands may gain by setuid programs, within their set;
                                 ; a daemon does not start then
 execution = child               ; or exec, or daemon
+learned = /etc/privmigrate/learned.toml    ; what `privmigrate learn --output` wrote; the default,
+                                ; where there is such a file
 audit = yes                     ; one record for each command, where use_syslog is on
 max_commands = 100              ; how many a daemon runs at once
 
@@ -28,6 +30,7 @@ from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.rootwrap import ini
 
 SECTION: Final = "privmigrate"
+LEARNED: Final = "/etc/privmigrate/learned.toml"
 MODES: Final = ("enforce", "learn", "off")
 EXECUTIONS: Final = ("child", "exec", "daemon")
 _BOOLEANS: Final = MappingProxyType(
@@ -46,6 +49,7 @@ class Settings:
         strict: decide by the filters as they were meant.
         restrict: False where `capabilities = all`.
         unknown: what a command may hold that neither table knows.
+        learned: a file of what was learned, and whether it has to be there.
         setuid_programs: no no_new_privs, so that a setuid program works within the set.
         execution: who runs commands: the client as their parent, itself turned into them, or a
             daemon.
@@ -59,6 +63,8 @@ class Settings:
     strict: bool = False
     restrict: bool = True
     unknown: CapabilitySet = field(default_factory=every)
+    learned: str = LEARNED
+    learned_given: bool = False
     setuid_programs: bool = False
     execution: str = "child"
     audit: bool = True
@@ -88,6 +94,8 @@ def parse_settings(data: bytes, file: str) -> Settings:
         strict=_boolean(options.get("strict"), default=False),
         restrict=_one_of(options.get("capabilities"), ("known", "all")) == "known",
         unknown=_set(options["unknown"]) if "unknown" in options else every(),
+        learned=_absolute(options.get("learned"), LEARNED),
+        learned_given="learned" in options,
         setuid_programs=_boolean(options.get("setuid_programs"), default=False),
         execution=_one_of(options.get("execution"), EXECUTIONS),
         audit=_boolean(options.get("audit"), default=True),
@@ -111,6 +119,7 @@ _OPTIONS: Final = (
     "strict",
     "capabilities",
     "unknown",
+    "learned",
     "setuid_programs",
     "execution",
     "audit",
@@ -140,6 +149,14 @@ def _boolean(entry: ini.Entry | None, *, default: bool) -> bool:
     if value is None:
         raise _wrong(entry, "yes or no")
     return value
+
+
+def _absolute(entry: ini.Entry | None, default: str) -> str:
+    if entry is None:
+        return default
+    if not entry.value.startswith("/"):
+        raise _wrong(entry, "an absolute path")
+    return entry.value
 
 
 def _number(entry: ini.Entry | None, default: int) -> int:

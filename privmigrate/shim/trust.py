@@ -8,6 +8,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from privmigrate.linux.paths import group_that_writes
+
 _MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
 
 
@@ -64,8 +66,8 @@ def why_not(path: str, accepted: Sequence[str]) -> str | None:
             continue  # a link has no mode of its own
         if status.st_mode & stat.S_IWOTH:
             return f"{step} is writable by everyone"
-        if status.st_mode & stat.S_IWGRP and status.st_gid:
-            return f"{step} is writable by group {status.st_gid}"
+        if (who := group_that_writes(status, step)) is not None:
+            return f"{step} is writable by {who}"
     return None
 
 

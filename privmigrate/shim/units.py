@@ -1,12 +1,16 @@
 """The systemd units of a service's daemon: its socket, and as little else as its filters allow.
 
-Nothing here makes a mount namespace (ProtectSystem=, PrivateTmp= and their kin do): mounts and
-network namespaces that commands make have to be everybody's, as under rootwrap.
+Commands inherit what the daemon is under, so nothing is here that they would notice: no mount
+namespace (ProtectSystem=, PrivateTmp= and their kin), since mounts and network namespaces that
+commands make have to be everybody's as under rootwrap; no seccomp filter (LockPersonality=,
+RestrictRealtime=, SystemCallArchitectures= and their kin), which also would make the daemon differ
+from its clients, and decline.
 """
 
 from collections.abc import Sequence
 
 from privmigrate.linux.capabilities import CapabilitySet, every
+from privmigrate.shim.oneshot import OWN
 
 _SOCKET = """\
 # Written by `privmigrate shim install --service {service} --systemd`.
@@ -33,8 +37,7 @@ ExecStart={command}
 # what a command started and left running is not the daemon's to end
 KillMode=process
 CapabilityBoundingSet={capabilities}
-LockPersonality=yes
-SystemCallArchitectures=native
+NoNewPrivileges={no_new_privileges}
 UMask=0022
 """
 
@@ -46,11 +49,12 @@ def render_socket(service: str, path: str) -> str:
 
 def render_service(service: str, command: Sequence[str], needed: CapabilitySet | None) -> str:
     """The text of SERVICE-privmigrate.service; without limits, every capability is named."""
-    kept = every() if needed is None else needed | _to_drop()
+    kept = every() if needed is None else needed | OWN | _to_drop()
     return _SERVICE.format(
         service=service,
         command=" ".join(word.replace("%", "%%") for word in command),
         capabilities=" ".join(kept.names),
+        no_new_privileges="no" if needed is None else "yes",  # as the daemon itself
     )
 
 

@@ -55,12 +55,19 @@ class Watch:
 
 def _changes(paths: tuple[str, ...]) -> _Seen:
     """Who they are, and when they changed; of a folder, when what is in it did."""
-    found = [os.stat(path) for path in paths]  # noqa: PTH116 - pathlib costs 5 ms
-    return tuple((each[_WHO_MAY_WRITE], each.st_mtime_ns, each.st_ctime_ns) for each in found)
+    return tuple(_change(path) for path in paths)
+
+
+def _change(path: str) -> _Seen:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - pathlib costs 5 ms
+    except FileNotFoundError:
+        return ()  # what was learned is read where it is
+    return found[_WHO_MAY_WRITE], found.st_mtime_ns, found.st_ctime_ns
 
 
 def _status(paths: tuple[str, ...]) -> _Seen:
-    return tuple([os.stat(path)[_WHO_MAY_WRITE] for path in paths])  # noqa: PTH116 - as above
+    return tuple(_change(path)[:1] for path in paths)
 
 
 def _paths(index: client.Index, kind: str) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ import pytest
 
 from privmigrate.cli import main
 from privmigrate.convert.needs import read_needs
-from privmigrate.learn.tracefs import Tracefs
 from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.observe.tracefs import Tracefs
 from tools.modules import PROJECT
 
 PROGRAM = (sys.executable, "-m", "privmigrate", "learn")

@@ -1,5 +1,7 @@
 """Which rule allows which call, and what is left of the call then."""
 
+from dataclasses import replace
+
 import pytest
 
 from privmigrate.argv.spec import Int
@@ -229,3 +231,20 @@ def test_pieces_that_do_not_move_are_taken_as_a_list() -> None:
     assert [(each.name, each.source) for each in use.arguments] == [("words", "cmd")]
     (stays,) = converted(rule, site(fixed)).unlinked
     assert stays.why is Why.IN_PIECES
+
+
+def test_a_constant_that_is_assigned_elsewhere_keeps_its_filter_wide() -> None:
+    made = site(template("lvs", value("vg")), reasons=[Reason.REASSIGNED])
+    conversion = converted("x: CommandFilter, lvs, root", made)
+    assert [op.rest is not None for op in conversion.ops] == [True]
+    assert [each.why for each in conversion.unlinked] == [Why.UNRESOLVED]
+
+
+def test_a_wrapper_without_callers_is_where_its_command_is_asked_for() -> None:
+    wrapper = site(template("lvs", each("words")), reasons=[Reason.WRAPPER], function="run")
+    rule = "x: CommandFilter, lvs, root"
+    assert converted(rule, wrapper).ops[0].rest is not None
+    caller = replace(call("lvs", "x", line=2), via=("service.driver.run",))
+    conversion = converted(rule, wrapper, caller)
+    assert [op.rest for op in conversion.ops] == [None]
+    assert [each.why for each in conversion.unlinked] == [Why.WRAPPER]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,13 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="privmigrate-", dir="/root"))
     yield path
     shutil.rmtree(path)
+
+
+def give_access(path: Path, uid: int) -> None:
+    """As ``setfacl -m u:UID:rwx``; the mode is 775 then, the group's bits being the mask."""
+    entries = ((0x01, 7, -1), (0x02, 7, uid), (0x04, 5, -1), (0x10, 7, -1), (0x20, 5, -1))
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
 
 
 def test_system_files_are_trusted() -> None:
@@ -58,6 +66,10 @@ def test_every_owner_and_mode_on_the_way_counts(folder: Path) -> None:
         os.chown(part, 0, 0)
         part.chmod(0o775)
         assert trusted(str(file)) is None
+        give_access(part, 2000)
+        who = "users or groups of its access control list"
+        assert trusted(str(file)) == f"{part} is writable by {who}"
+        os.removexattr(part, "system.posix_acl_access")
 
 
 @pytest.mark.root

@@ -5,6 +5,7 @@ everything at a chosen moment, as a process that is killed does.
 """
 
 import array
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -94,6 +95,29 @@ def died(actor: Actor, *args: object) -> ChannelClosed:
 
 def test_before_the_request_is_read() -> None:
     assert not died(Actor(lambda _: None), 1).may_have_run
+
+
+def test_before_the_request_is_read_while_another_thread_finds_the_daemon_dead() -> None:
+    """Whoever restarts hangs up on nobody: each caller learns from the kernel what happened."""
+
+    def script(actor: Actor) -> None:
+        assert actor.sock is not None
+        select.select([actor.sock], [], [], 20)
+        actor.control.close()
+        actor.channel.bury()
+
+    assert not died(Actor(script), 1).may_have_run
+
+
+def test_asking_whether_the_daemon_lives_never_asks_about_another() -> None:
+    """The number of a dead daemon's control connection is not given to its successor's."""
+    actor = Actor(lambda _: None)
+    number = actor.channel._control.fileno()
+    died(actor, 1)
+    actor.channel.bury()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert number not in {ours.fileno(), theirs.fileno()}
 
 
 @pytest.mark.parametrize("read", range(REQUEST_PIECES))

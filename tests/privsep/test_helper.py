@@ -86,6 +86,7 @@ def test_the_words_of_oslo_privseps_helper() -> None:
         (("--privsep_context", "no.such", *NAMED[2:], "/x"), 1, "there is no context no.such"),
         (("--privsep_context", "os.path", *NAMED[2:], "/x"), 1, "is no PrivContext but a module"),
         (("--privsep_context", "x", *NAMED[2:], "/x"), 1, "there is no context x"),
+        (("--privsep_context", ".x.y", *NAMED[2:], "/x"), 1, ".x.y cannot be imported: TypeError"),
     ],
 )
 def test_what_cannot_start_says_why(words: tuple[str, ...], code: int, why: str) -> None:
@@ -94,6 +95,25 @@ def test_what_cannot_start_says_why(words: tuple[str, ...], code: int, why: str)
     assert why in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("privmigrate-helper: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1/0", "ZeroDivisionError: division by zero ({path}:1)"),
+        ("x = = 1", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(0)", "SystemExit: 0 ({path}:1)"),
+    ],
+)
+def test_a_context_whose_module_fails_is_one_line(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "failing.py"
+    path.write_text(f"{text}\n")
+    words = ("--privsep_context", "failing.context", *NAMED[2:], "/x")
+    done = helper(*words, PYTHONPATH=f"{PROJECT}:{tmp_path}")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    beginning = "privmigrate-helper: failing.context cannot be imported: "
+    assert done.stderr.startswith(beginning + why.format(path=path))
 
 
 def test_the_callers_folder_is_no_place_for_modules(tmp_path: Path) -> None:

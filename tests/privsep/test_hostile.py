@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -50,7 +49,7 @@ class Raw:
 
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        own = replace(settings.read(service.context), thread_pool_size=4)
+        own = settings.read(service.context)._replace(thread_pool_size=4)
         self.pid = os.fork()
         if self.pid == 0:
             self.control.close()
@@ -446,7 +445,7 @@ def test_another_version_is_told_ours_and_refused(raw: Raw) -> None:
 
 def test_nothing_about_privilege_can_be_said(raw: Raw) -> None:
     """HELLO carries a version and two wishes about logging: there is no field for more."""
-    assert FIELDS[HELLO] == (int, int, int, bool)
+    assert FIELDS[HELLO] == [int, int, int, bool]
     welcome = raw.greet()
     assert welcome[2:5] == ("PrivContext(cfg_section=privsep_service)", os.getuid(), os.getgid())
     assert welcome[5] == 0

@@ -32,6 +32,15 @@ def test_the_median_of_the_rounds_is_judged(target: Target | None, *, missed: bo
     assert ("MISSED" in as_table([row])) is missed
 
 
+@pytest.mark.parametrize(("raw", "missed"), [(0.2, True), (0.34, True), (0.36, False)])
+def test_what_the_raw_exchange_cannot_reach_is_not_asked_for(raw: float, *, missed: bool) -> None:
+    row = Row("thing", "us", "other", Target(most=0.35))
+    for _ in range(3):
+        row.add(5.0, 10.0, 10.0 * raw)
+    assert row.missed is missed
+    assert f"raw {raw:.2f}" in as_table([row])
+
+
 def test_an_absolute_target_is_about_our_figure() -> None:
     row = Row("memory", "MB", "other", Target(most=8), absolute=True)
     row.add(9.0, 90.0)

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -33,7 +32,7 @@ def with_groups() -> None:
 
 def without(number: int) -> tuple[Step, ...]:
     return tuple(
-        replace(step, act=lambda _plan: None) if step.number == number else step for step in STEPS
+        step._replace(act=lambda _plan: None) if step.number == number else step for step in STEPS
     )
 
 

@@ -11,23 +11,22 @@ from pathlib import Path
 import pytest
 
 from privmigrate.errors import InputError
-from privmigrate.learn import tracefs as tracefs_module
 from privmigrate.learn.confine import (
     MAX_OUTPUT,
     Command,
     Confinement,
     find_descendants,
-    prove,
     running,
 )
 from privmigrate.learn.experiment import Experiment, Learned, Plan
-from privmigrate.learn.observe import SOURCES
-from privmigrate.learn.observe.base import Check, Event, Source
-from privmigrate.learn.observe.tracepoint import Tracepoint
-from privmigrate.learn.tracefs import CannotTrace, Instance, Tracefs, own_name
-from privmigrate.learn.watch import Watch, watching
 from privmigrate.linux.capabilities import NONE, CapabilitySet, read_sets
 from privmigrate.linux.credentials import parse_status
+from privmigrate.observe import tracefs as tracefs_module
+from privmigrate.observe.sources import SOURCES
+from privmigrate.observe.sources.base import Check, Event, Source
+from privmigrate.observe.sources.tracepoint import Tracepoint
+from privmigrate.observe.tracefs import CannotTrace, Instance, Tracefs, own_name
+from privmigrate.observe.watch import Watch, watching
 
 pytestmark = pytest.mark.root
 
@@ -55,7 +54,7 @@ def instances() -> list[str]:
 @pytest.fixture(scope="module")
 def watch() -> Iterator[Watch]:
     try:
-        with watching(prove) as found:
+        with watching() as found:
             yield found
     except CannotTrace as error:
         pytest.skip(str(error))
@@ -278,12 +277,12 @@ def test_a_source_works_or_says_why_it_cannot(source: Source, file: Path) -> Non
         why = source.why_not(tracefs)
     if why is not None:
         assert why.startswith("this kernel has no ")
-        with pytest.raises(CannotTrace, match="this kernel has no "), watching(prove, source.name):
+        with pytest.raises(CannotTrace, match="this kernel has no "), watching(source.name):
             pass
         return
     before = instances()
     with (
-        watching(prove, source.name) as watch,
+        watching(source.name) as watch,
         running(command("chown", "1", str(file)), None, watch, 10) as run,
     ):
         assert run.observed is not None
@@ -327,11 +326,11 @@ def test_a_source_that_shows_nothing_is_not_believed() -> None:
     before = instances()
     with (
         pytest.raises(CannotTrace, match="blind: shows nothing"),
-        watching(prove, "auto", (Blind(),)),
+        watching("auto", (Blind(),)),
     ):
         pass
     assert instances() == before
-    with watching(prove, "auto", (Blind(), Tracepoint())) as watch:
+    with watching("auto", (Blind(), Tracepoint())) as watch:
         assert watch.source.name == "tracepoint"
 
 
@@ -340,7 +339,7 @@ def test_the_instance_is_removed_whatever_happens() -> None:
     during = []
 
     def fail() -> None:
-        with watching(prove):
+        with watching():
             during.extend(instances())
             raise KeyboardInterrupt
 

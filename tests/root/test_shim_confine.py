@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import main
 from privmigrate.linux.capabilities import Capability, CapabilitySet
-from privmigrate.shim import observe
 from privmigrate.shim.script import render_client
 
 pytestmark = pytest.mark.root
@@ -133,24 +131,3 @@ def test_setuid_programs_may_be_allowed_within_the_set(shim: Shim) -> None:
 def test_a_mistake_in_our_sections_is_refused(shim: Shim, options: str, table: str) -> None:
     with pytest.raises(AssertionError, match="error: "):
         shim.status("sh", "-c", STATUS, options=options, table=table)
-
-
-def test_learning_restricts_nothing_and_writes_down_what_was_granted(
-    shim: Shim, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if not Path(f"{observe.TRACEFS}/events/capability").is_dir():
-        pytest.skip("this kernel has no tracepoint capability:cap_capable")
-    target = shim.folder / "target"
-    target.touch()
-    script = f"{STATUS}; chown 4321 {target}"
-    status = shim.status("sh", "-c", script, options="mode = learn", table="")
-    assert held(status) == held(own())
-    assert target.stat().st_uid == 4321
-    config = str(shim.folder / "rootwrap.conf")
-    assert main(["shim", "learned", "--config", config]) == 0
-    line = capsys.readouterr().out.splitlines()[1]
-    name, _, names = line.partition(" = ")
-    assert name == "sh"
-    assert "CAP_CHOWN" in names.split()
-    assert "CAP_SYS_ADMIN" not in names.split()  # the kernel's accounting is not the command's need
-    Path(observe.learned_path(config)).unlink()

@@ -1,6 +1,7 @@
 """Installing on a tree, and leaving no trace of it."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -63,6 +64,11 @@ def install(image: Path, *words: str) -> int:
                  "--root", str(image), "--python", "/usr/bin/python3", *words])  # fmt: skip
 
 
+def _used(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+
 WAYS = {
     "additive": ((), "usr/local/bin"),
     "divert": (("--divert",), "usr/bin"),
@@ -123,7 +129,7 @@ def test_a_diversion_survives_a_reinstall_of_the_package(image: Path) -> None:
     assert (image / "usr/bin/cinder-rootwrap.distrib").read_text() == PACKAGED
 
 
-def test_a_changed_file_is_not_thrown_away(image: Path) -> None:
+def test_a_changed_file_is_not_thrown_away(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert install(image) == 0
     sudoers = image / "etc/sudoers.d/privmigrate-cinder"
     sudoers.write_text(sudoers.read_text() + "# by hand\n")
@@ -132,17 +138,125 @@ def test_a_changed_file_is_not_thrown_away(image: Path) -> None:
     assert main(["shim", "status", "--root", str(image)]) == 1
     assert main([*words, "--force"]) == 0
     assert "# by hand" in sudoers.read_text()  # what is not ours any more stays
+    said = capsys.readouterr().out
+    assert "left as it is: /etc/sudoers.d/privmigrate-cinder, which someone changed" in said
+    assert "removed /etc/sudoers.d" not in said
 
 
-def test_a_step_that_fails_takes_back_the_others(image: Path) -> None:
+def test_a_changed_diversion_says_where_the_packages_file_is(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install(image, "--divert") == 0
+    (image / "usr/bin/cinder-rootwrap").write_text("by hand")
+    words = ["shim", "uninstall", "--service", "cinder", "--root", str(image), "--force"]
+    assert main(words) == 0
+    assert "diverted to /usr/bin/cinder-rootwrap.distrib" in capsys.readouterr().out
+    assert (image / "usr/bin/cinder-rootwrap").read_text() == "by hand"
+    assert (image / "usr/bin/cinder-rootwrap-daemon").read_text() == PACKAGED
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_that_fails_takes_back_the_others(image: Path, way: str) -> None:
     before = state(image)
-    # visudo refuses such a user
-    assert install(image, "--user", "a b") == 2
+    (image / "var/lib/privmigrate").write_text("where the manifest's folder should be")
+    between = state(image)
+    assert install(image, *WAYS[way][0]) == 2
+    assert state(image) == between
+    (image / "var/lib/privmigrate").unlink()
     assert state(image) == before
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_full_disk_leaves_what_stood_there(image: Path, way: str) -> None:
+    """The client fits, or does not, or what comes after it does not."""
+    before = state(image)
+    for size in (60, 110, 115):
+        disk = image.with_name(f"{image.name}-full")
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "x", disk], check=True)
+        try:
+            shutil.copytree(image, disk, symlinks=True, dirs_exist_ok=True)
+            (disk / "filler").write_bytes(b"x" * ((200 - size) * 1024 - _used(disk)))
+            held = state(disk)
+            done = subprocess.run(
+                [sys.executable, "-m", "privmigrate", "shim", "install", "--service", "cinder",
+                 "--config", "/etc/cinder/rootwrap.conf", "--root", disk,
+                 "--python", "/usr/bin/python3", *WAYS[way][0]],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                assert done.stderr.splitlines()[-1].startswith("privmigrate: ")
+                assert "No space left on device" in done.stderr
+                assert state(disk) == held
+        finally:
+            subprocess.run(["umount", disk], check=True)
+            disk.rmdir()
+    assert state(image) == before
+
+
+BAD_WORDS = (
+    ("--service", "../../x"),
+    ("--service", "cinder.x"),  # sudo does not read such a file
+    ("--service", "a b"),
+    ("--service", ""),
+    ("--user", "ALL"),
+    ("--user", "ADMINS"),
+    ("--user", "%wheel"),
+    ("--user", "x ALL=(ALL) NOPASSWD: ALL\ny"),
+    ("--config", "/etc/a b"),
+    ("--config", "/etc/*/rootwrap.conf"),
+    ("--config", "/etc/a,b"),
+    ("--config", "/etc/cinder/../rootwrap.conf"),
+    ("--config", "/etc/a\n"),
+    ("--bindir", "/usr/local/bin/.."),
+    ("--python", "/usr/bin/py thon3"),
+    ("--interpreter", "/usr/bin/python3 -c"),
+    ("--accept-writable", "/etc/a b"),
+)
+
+
+@pytest.mark.parametrize(("option", "value"), BAD_WORDS)
+def test_what_would_mean_something_else_is_refused(
+    image: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = state(image)
+    assert install(image, option, value) == 2
+    assert capsys.readouterr().err.startswith(f"privmigrate: {option} {value!r}: ")
+    assert state(image) == before
+
+
+def test_links_do_not_lead_out_of_an_image(image: Path, tmp_path: Path) -> None:
+    (image / "etc/sudoers.d").rmdir()
+    (image / "etc/sudoers.d").symlink_to(tmp_path)
+    before = state(image)
+    assert install(image) == 2
+    assert state(image) == before
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["{path}", "/../..{path}", "/out/x"])
+def test_a_manifest_of_an_image_is_about_the_image(image: Path, tmp_path: Path, place: str) -> None:
+    assert install(image) == 0
+    outside = tmp_path / "x"
+    outside.write_text("not the image's")
+    (image / "out").symlink_to(tmp_path)
+    manifest = image / "var/lib/privmigrate/shim/cinder.json"
+    value = json.loads(manifest.read_text())
+    digest = hashlib.sha256(outside.read_bytes()).hexdigest()
+    value["steps"][0].update(path=place.format(path=outside), sha256=digest)
+    manifest.write_text(json.dumps(value))
+    assert main(["shim", "uninstall", "--service", "cinder", "--root", str(image)]) == 2
+    assert outside.read_text() == "not the image's"
+
+
 @pytest.mark.parametrize(
-    "words", [["--overlay"], ["--bindir", "relative"], ["--overlay", "--bindir", "/opt/none"]]
+    "words",
+    [
+        ["--overlay"],
+        ["--bindir", "relative"],
+        ["--overlay", "--bindir", "/opt/none"],
+        ["--root", "/nowhere"],
+    ],
 )
 def test_what_cannot_be_is_refused(image: Path, words: list[str]) -> None:
     before = state(image)

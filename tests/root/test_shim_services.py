@@ -31,7 +31,7 @@ class Absent:
         return mock.MagicMock(__path__=[], __spec__=spec)
     def exec_module(self, module):
         pass
-sys.meta_path.append(Absent())
+sys.meta_path.insert(0, Absent())
 sys.path.append(sys.argv[3])
 from oslo_config import cfg
 from neutron.conf.agent import common

@@ -29,7 +29,12 @@ sh: CommandFilter, sh, root
 cat: CommandFilter, cat, root
 missing: CommandFilter, /nowhere/missing, root
 """
-OTHER_PYTHONS = sorted(Path("/root/.pyenv/versions").glob("3.1[0-9].*/bin/python"))
+# and whatever else somebody wants to try
+PYTHONS = [
+    Path(sys.executable),
+    *sorted(Path("/root/.pyenv/versions").glob("3.1[0-9].*/bin/python")),
+    *(Path(path) for path in os.environ.get("PRIVMIGRATE_PYTHONS", "").split(":") if path),
+]
 
 
 @pytest.fixture
@@ -259,8 +264,8 @@ def test_every_form_of_an_answer_is_judged(name: str) -> None:
         assert bool(refused) != right
 
 
-@pytest.mark.parametrize("python", OTHER_PYTHONS, ids=lambda path: path.parent.parent.name)
-def test_oslo_rootwraps_client_of_another_python(
+@pytest.mark.parametrize("python", PYTHONS, ids=str)
+def test_oslo_rootwraps_client_of_any_python(
     command: list[str], write_config: WriteConfig, python: Path
 ) -> None:
     import oslo_rootwrap

@@ -12,7 +12,8 @@ import pytest
 
 from privmigrate.shim import client
 from privmigrate.shim.index import Source, build
-from privmigrate.shim.script import render_client
+from privmigrate.shim.script import render_client, render_daemon
+from tests.linux.test_paths import give_access
 from tests.shim.conftest import WriteConfig
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -150,16 +151,20 @@ def test_a_broken_file_denies_and_does_not_fall_back(
 
 @pytest.mark.root
 @pytest.mark.parametrize("what", ["rootwrap.conf", "rootwrap.d", "rootwrap.d/a.filters", "."])
-@pytest.mark.parametrize("how", ["owner", "mode"])
+@pytest.mark.parametrize("how", ["owner", "mode", "access list"])
 def test_what_others_can_write_is_refused(
     installed: Path, write_config: WriteConfig, what: str, how: str
 ) -> None:
     config = write_config(FILTERS)
     path = config.parent / what
+    path.chmod(0o775)
+    assert run([installed, config, "echo"]).returncode == 0  # from here on there is an index
     if how == "owner":
         os.chown(path, 65534, -1)
+    elif how == "mode":
+        path.chmod(0o777)
     else:
-        path.chmod(path.stat().st_mode | 0o002)
+        give_access(path, 65534)
     ours = run([installed, config, "echo"])
     assert ours.returncode == 97
     assert b"will not be used: " in ours.stderr
@@ -177,6 +182,36 @@ def test_a_program_that_others_can_write_is_not_run(
     assert (ours.returncode, ours.stdout) == (97, b"")
     program.chmod(0o755)
     assert run([installed, config, "program"]).stdout == b"ran\n"
+    give_access(program, 65534)
+    ours = run([installed, config, "program"])
+    assert (ours.returncode, ours.stdout) == (97, b"")
+
+
+ENTRY = "from privmigrate.shim.{} import command; import sys; sys.exit(command())"
+
+
+@pytest.mark.root
+def test_what_is_accepted_is_not_the_callers_to_say(
+    installed: Path, write_config: WriteConfig, trusted_dir: Path
+) -> None:
+    config = write_config(FILTERS)
+    config.parent.chmod(0o777)
+    daemon = trusted_dir / "x-rootwrap-daemon"
+    daemon.write_text(render_daemon(sys.executable, ()))
+    starts: list[list[str | Path]] = [
+        [installed],
+        [sys.executable, "-I", str(daemon)],
+        [sys.executable, "-c", ENTRY.format("rootwrap_main")],
+        [sys.executable, "-c", ENTRY.format("rootwrap_daemon_main")],
+    ]
+    accept: list[str | Path] = ["--accept", config.parent]
+    for start in starts:
+        for words in (accept, ["--as", "x", *accept], ["--serve"], [*accept, "--serve"]):
+            for command in ([], ["echo", "ran"]):
+                whole: list[str | Path] = [*start, *words, config, *command]
+                ours = run(whole, env={"PYTHONPATH": str(PROJECT)})
+                assert ours.returncode in {97, 98}, ours
+                assert ours.stdout == b""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+REACHABLE: Final = 1.4
+"""So many times the raw ping-pong's figure is as good as a target that lies below it."""
+
 _ALIGN: Final = "{:<34} {:>11} {:>11} {:>7}  {:<15} {:<12}"
 
 
@@ -33,6 +36,7 @@ class Row:
         against: what is compared with what; the heading above the row.
         ours, other: one figure for each round, taken within seconds of each other.
         absolute: the target is for the first figure and not for the ratio.
+        floor: the raw ping-pong's figures of the same rounds, where they bound what can be had.
     """
 
     name: str
@@ -42,11 +46,14 @@ class Row:
     absolute: bool = False
     ours: list[float] = field(default_factory=list)
     other: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
 
-    def add(self, ours: float, other: float) -> None:
+    def add(self, ours: float, other: float, floor: float | None = None) -> None:
         """Note the figures of one round."""
         self.ours.append(ours)
         self.other.append(other)
+        if floor is not None:
+            self.floor.append(floor)
 
     @property
     def ratios(self) -> list[float]:
@@ -59,9 +66,18 @@ class Row:
         return statistics.median(self.ours if self.absolute else self.ratios)
 
     @property
+    def bound(self) -> float | None:
+        """The least ratio that anything in Python reaches, where the raw ping-pong was measured."""
+        if not self.floor:
+            return None
+        return statistics.median(a / b for a, b in zip(self.floor, self.other, strict=True))
+
+    @property
     def missed(self) -> bool:
-        """Whether the target, if there is one, is missed."""
-        return self.target is not None and not self.target.holds(self.judged)
+        """Whether the target, if there is one, is missed, and that by more than it must be."""
+        if self.target is None or self.target.holds(self.judged):
+            return False
+        return self.bound is None or self.judged > REACHABLE * self.bound
 
     def as_text(self) -> str:
         """One line of the table."""
@@ -70,6 +86,8 @@ class Row:
         if self.target is not None:
             verdict = f"{'MISSED' if self.missed else 'ok'} {self.target}"
             verdict += f" {self.unit}" if self.absolute else ""
+            if self.bound is not None:
+                verdict += f", raw {self.bound:.2f}"
         return _ALIGN.format(
             self.name,
             f"{statistics.median(self.ours):.4g} {self.unit}",
@@ -89,6 +107,7 @@ class Row:
             "other": self.other,
             "ratio": statistics.median(self.ratios),
             "target": None if self.target is None else str(self.target),
+            "raw": self.bound,
             "missed": self.missed,
         }
 

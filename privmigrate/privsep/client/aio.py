@@ -18,20 +18,19 @@ from privmigrate.privsep.client.answers import explain_arguments
 from privmigrate.privsep.comm import PrivsepTimeout
 from privmigrate.privsep.messages import (
     ANSWER,
+    ANSWERS,
     CALL,
     DATAGRAM,
-    ERROR,
     FRAGMENT,
     PARTS,
     REQUEST,
-    RESULT,
     Decoder,
-    Encoder,
     Message,
     ProtocolError,
     decode_parts,
     encode_parts,
     is_bulky,
+    new_packer,
     read_lengths,
 )
 
@@ -52,11 +51,13 @@ class LoopConnection:
         self._loop = loop
         self._sock, self._key = channel.attach(None, shared=True)
         self._sock.setblocking(False)
-        self._encoder = Encoder()
+        # bound once, as in `channel`
+        self._pack = new_packer()
+        self._write = self._sock.send
         self._decoder = Decoder()
         self._numbers = itertools.count(1)
         self._calls: dict[object, asyncio.Future[Message]] = {}
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[bytes | memoryview] = deque()
         self._parts: _Parts | None = None
         loop.add_reader(self._sock.fileno(), self._read)
 
@@ -79,24 +80,23 @@ class LoopConnection:
         try:
             answer = await future
         except (asyncio.CancelledError, PrivsepTimeout):
+            self._calls.pop(number, None)
             if not self.closed:
                 self._channel.cancel(self._key, number)
             raise
         finally:
-            self._calls.pop(number, None)
             if handle is not None:
                 handle.cancel()
         return functools.partial(self._channel.listener.read_answer, answer)
 
     def _send(self, message: Message) -> None:
-        args: object = message[3]
-        bulky = type(args) is tuple and is_bulky(args)
-        data = b"" if bulky else self._encoder.encode(message)
-        if not bulky and len(data) <= DATAGRAM:
-            if not self._unsent and self._try_send(memoryview(data)):
+        data = b"" if is_bulky(message[3]) else self._pack(message)  # type: ignore[arg-type]
+        if 0 < len(data) <= DATAGRAM:
+            if not self._unsent and self._try_send(data):
                 return
-            self._unsent.append(memoryview(data))
+            self._unsent.append(data)
         else:
+            self._pack = new_packer()
             for part in encode_parts(message, REQUEST):
                 view = memoryview(part)
                 self._unsent.extend(
@@ -106,9 +106,9 @@ class LoopConnection:
         if self._unsent:
             self._loop.add_writer(self._sock.fileno(), self._flush)
 
-    def _try_send(self, datagram: memoryview) -> bool:
+    def _try_send(self, datagram: bytes | memoryview) -> bool:
         try:
-            self._sock.send(datagram)
+            self._write(datagram)
         except BlockingIOError:
             return False
         except OSError:
@@ -156,7 +156,7 @@ class LoopConnection:
         return None
 
     def _take(self, message: Message) -> None:
-        if message[0] not in {RESULT, ERROR}:
+        if message[0] not in ANSWERS:
             self._channel.listener.hear(message)
             return
         future = self._calls.pop(message[1], None)

@@ -25,11 +25,11 @@ from privmigrate.privsep.client.answers import Listener, explain_arguments
 from privmigrate.privsep.comm import PrivsepTimeout
 from privmigrate.privsep.messages import (
     ANSWER,
+    ANSWERS,
     ATTACH,
     CALL,
     CANCEL,
     DATAGRAM,
-    ERROR,
     PARTS,
     REQUEST,
     RESULT,
@@ -39,9 +39,10 @@ from privmigrate.privsep.messages import (
     decode_parts,
     encode_parts,
     is_bulky,
+    new_packer,
     read_lengths,
 )
-from privmigrate.privsep.wire import receive_parts, send_parts
+from privmigrate.privsep.wire import above_standard, receive_parts, send_parts
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,13 +57,13 @@ CONNECTIONS: Final = 256
 class Connection:
     """One socket to the daemon, in the hands of one thread."""
 
-    __slots__ = ("_buffer", "_decode", "_encode", "_read", "_timeout", "_write", "sock")
+    __slots__ = ("_buffer", "_decode", "_pack", "_read", "_timeout", "_write", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         decoder = Decoder()
         # bound once: looking them up costs a tenth of what we add to the system calls
-        self._encode = Encoder().encode
+        self._pack = new_packer()
         self._decode = decoder.decode
         self._buffer = decoder.buffer
         self._write = sock.send
@@ -79,7 +80,13 @@ class Connection:
         closed; TypeError, ValueError or OverflowError before anything was sent.
         """
         try:
-            self._send(message, deadline)
+            if deadline is not None or self._timeout is not None:
+                self._allow(deadline)
+            data = b"" if message[3] and is_bulky(message[3]) else self._pack(message)  # type: ignore[arg-type]
+            if 0 < len(data) <= DATAGRAM:
+                self._write(data)
+            else:
+                self._send_parts(message, deadline)
         except TimeoutError:
             raise PrivsepTimeout("the privsep daemon does not read; the call did not run") from None
         except OSError:
@@ -96,14 +103,8 @@ class Connection:
         except (EOFError, OSError):
             raise ChannelClosed("the privsep daemon died during the call") from None
 
-    def _send(self, message: Message, deadline: float | None) -> None:
-        if deadline is not None or self._timeout is not None:
-            self._allow(deadline)
-        if not is_bulky(message[3]):  # type: ignore[arg-type]
-            data = self._encode(message)
-            if len(data) <= DATAGRAM:
-                self._write(data)
-                return
+    def _send_parts(self, message: Message, deadline: float | None) -> None:
+        self._pack = new_packer()
         send_parts(self.sock, encode_parts(message, REQUEST), lambda: self._allow(deadline))
 
     def _receive(self, deadline: float | None, listener: Listener) -> Message:
@@ -116,7 +117,7 @@ class Connection:
             answer = self._decode(size)
             if answer[0] == PARTS:
                 answer = self._receive_rest(answer, deadline)
-            if answer[0] in _ANSWERS:
+            if answer[0] in ANSWERS:
                 return answer
             listener.hear(answer)
 
@@ -148,9 +149,9 @@ class Connection:
         self.sock.close()
 
 
-_ANSWERS: Final = frozenset((RESULT, ERROR))
 _LAST_SECONDS: Final = 2.0
-_CONFIRM_SECONDS: Final = 0.1
+_CONFIRM_SECONDS: Final = 1.0
+"""How long a process that ends may take from the end of one of its sockets to that of the next."""
 
 
 class Channel:
@@ -227,13 +228,9 @@ class Channel:
 
     def judge(self, closed: ChannelClosed) -> ChannelClosed:
         """Find out whether it was the daemon that ended, or one connection."""
-        if not self._control_is_alive():
+        if self.running and green.wait(self._control.fileno(), _CONFIRM_SECONDS):
             self.running = False
         return closed
-
-    def _control_is_alive(self) -> bool:
-        fd = self._control.fileno()
-        return fd >= 0 and not green.wait(fd, _CONFIRM_SECONDS)
 
     # -- the pool
 
@@ -281,7 +278,7 @@ class Channel:
         except BaseException:
             ours.close()
             raise
-        return ours, key
+        return above_standard(ours), key
 
     def cancel(self, key: int, number: int) -> None:
         """Give up one call of a connection that carries several."""
@@ -315,12 +312,30 @@ class Channel:
             self._drop(connection)
         for looped in tuple(self._loops.values()):
             looped.close_soon()
+        self._close_control()
+
+    def bury(self) -> None:
+        """Be done with a daemon that was found dead; threads find out what became of their calls.
+
+        From the kernel, which could not tell them if we were the ones who hang up.
+        """
+        self.running = False
+        with suppress(IndexError):
+            while True:
+                self._drop(self._idle.pop())
+        self._close_control()
+
+    def _close_control(self) -> None:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
             self._control.settimeout(_LAST_SECONDS)
             while self._control.recv(DATAGRAM):
                 pass
-        self._control.close()
+        # not closed before the last thread is done with us: one that asks whether the daemon lives
+        # would ask about whatever has the number next
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._loops.clear()
         self._reap()
 
     def _reap(self) -> None:

@@ -30,6 +30,7 @@ from privmigrate.privsep.messages import (
     ProtocolError,
     decode,
 )
+from privmigrate.privsep.wire import above_standard
 
 if TYPE_CHECKING:
     from privmigrate.privsep.context import PrivContext
@@ -48,7 +49,7 @@ Become = Callable[[socket.socket, "PrivContext", "Settings"], None]
 def fork(context: "PrivContext", become: Become) -> Channel:
     """Start the daemon as a child of this process, which has all the privilege it needs."""
     own = settings.read(context)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = map(above_standard, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()  # else both processes write what is buffered
@@ -171,7 +172,7 @@ def _accept(listener: socket.socket, process: Process) -> socket.socket:
             pass
         else:
             control.setblocking(True)
-            return control
+            return above_standard(control)
         if code:
             raise FailedToDropPrivileges(f"privsep helper command exited non-zero ({code})")
         if code == 0:

@@ -21,41 +21,34 @@ if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
 
 
-class Call:
-    """A call that is being executed: for whom, by which thread, and how to end it."""
-
-    __slots__ = ("cancellation", "connection", "number", "thread")
-
-    def __init__(self, connection: Connection, number: int, cancellation: Cancellation) -> None:
-        self.connection = connection
-        self.number = number
-        self.thread = get_ident()
-        self.cancellation = cancellation
-
-
 class Turn:
     """What came with a message, and in whose hands it is.
 
     Attributes:
         cancellation: ends what the thread executes.
         fds: descriptors that came with the message; whoever handles it owns them.
+        thread: the thread's identifier.
         is_last: the thread was replaced by another, and ends.
     """
 
-    __slots__ = ("cancellation", "fds", "is_last")
+    __slots__ = ("cancellation", "fds", "is_last", "thread")
 
     def __init__(self, cancellation: Cancellation, fds: tuple[int, ...] = ()) -> None:
         self.cancellation = cancellation
         self.fds = fds
+        self.thread = get_ident()
         self.is_last = False
+
+
+Call = tuple[Connection, int, Turn]
+"""A call that is being executed: for whom, under which number, and by whom."""
 
 
 def answer_call(server: "Server", connection: Connection, message: Message, turn: Turn) -> None:
     """Run one entrypoint and answer."""
-    call_fields: _Call = message  # type: ignore[assignment]
-    _, number, name, args, kwargs = call_fields
-    call = Call(connection, number, turn.cancellation)
-    server.begin(call)
+    fields: _Fields = message  # type: ignore[assignment]
+    _, number, name, args, kwargs = fields
+    key = server.begin(connection, number, turn)
     try:
         # one that gave up before we began: never execute what nobody waits for
         if connection.closed:
@@ -66,17 +59,19 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
             answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
             server.answer(connection, answer)
             return
-        large = is_bulky(value if type(value) is tuple else (value,))
+        kind = type(value)
+        large = kind in _LARGE and is_bulky(value if kind is tuple else (value,))  # type: ignore[arg-type]
         try:
             server.answer(connection, (RESULT, number, value), large=large)
         except (TypeError, ValueError, OverflowError) as error:
             why = explain_unsendable(value, f"the result of {name}") or str(error)
             server.answer(connection, describe_error(TypeError(why), number, tracebacks=False))
     finally:
-        server.end(call, turn)
+        server.end(key, turn)
 
 
-_Call = tuple[int, int, str, tuple[object, ...], dict[str, object]]
+_LARGE: Final = frozenset((bytes, str, tuple))
+_Fields = tuple[int, int, str, tuple[object, ...], dict[str, object]]
 
 
 def describe_error(error: BaseException, number: int, *, tracebacks: bool) -> Message:

@@ -55,4 +55,4 @@ def answer_attach(server: "Server", _connection: Connection, message: Message, t
 def answer_cancel(server: "Server", _connection: Connection, message: Message, _turn: Turn) -> None:
     """Give up one call; it may have ended, or not have begun, and then nothing happens."""
     _, key, number = message
-    server.cancel(lambda call: call.connection.key == key and call.number == number)
+    server.cancel(lambda connection, called: connection.key == key and called == number)

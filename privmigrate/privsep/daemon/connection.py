@@ -1,6 +1,7 @@
 """One socket of a client: what state it is in, and how an answer gets onto it."""
 
 import enum
+import select
 import socket
 import struct
 from _thread import allocate_lock
@@ -13,10 +14,10 @@ from privmigrate.privsep.messages import (
     DATAGRAM,
     REQUEST,
     Decoder,
-    Encoder,
     Message,
     decode_parts,
     encode_parts,
+    new_packer,
     read_lengths,
 )
 from privmigrate.privsep.wire import receive_parts, send_parts
@@ -29,8 +30,15 @@ if TYPE_CHECKING:
 STALL_SECONDS: Final = 30
 """How long a client may not read an answer, or not go on with a message in PARTS."""
 
-_TIMEVAL: Final = struct.pack("@ll", STALL_SECONDS, 0)
-_PROBE: Final = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+SOON_SECONDS: Final = 0.001
+"""How long to wait for a next request; the kernel counts in ticks, of one to ten milliseconds."""
+
+_STALL: Final = struct.pack("@ll", STALL_SECONDS, 0)
+_SOON: Final = struct.pack("@ll", 0, int(SOON_SECONDS * 1e6))
+_PROBE: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+_PEEK: Final = int(socket.MSG_PEEK)
+_GLANCE: Final = bytearray(1)
+"""Where the first byte of a message goes that is only looked at; nobody reads it here."""
 
 
 @enum.unique
@@ -58,8 +66,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_encode",
         "_lock",
+        "_pack",
         "_read",
         "_write",
         "closed",
@@ -73,9 +81,9 @@ class Connection:
     )
 
     def __init__(self, sock: socket.socket, key: int, *, shared: bool = False) -> None:
-        # a client that stops in the middle holds one worker for so long, and no longer
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
+        # a client that does not read holds one worker for so long, and no longer
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALL)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SOON)
         self.sock = sock
         self.fd = sock.fileno()
         self.key = key
@@ -86,7 +94,7 @@ class Connection:
         self.closed = False
         self._lock = allocate_lock()
         # bound once: every call comes by here
-        self._encode = Encoder().encode
+        self._pack = new_packer()
         self._write = sock.send
         self._read = sock.recv_into
 
@@ -113,10 +121,35 @@ class Connection:
             raise EOFError
         return decoder.decode(size)
 
+    def receive_soon(self, decoder: Decoder) -> Message | None:
+        """As `receive`, but wait a little for a message to come.
+
+        Waiting only looks at it: a receive that waits may still take a message while the process
+        is being killed, and then nobody could tell that it was never executed.
+        """
+        try:
+            self._read(_GLANCE, 0, _PEEK)
+            size = self._read(decoder.buffer, 0, _PROBE)
+        except BlockingIOError:
+            return None
+        if not size:
+            raise EOFError
+        return decoder.decode(size)
+
+    def is_hung_up(self) -> bool:
+        """Whether the client is gone, though messages of it may still be here."""
+        poller = select.poll()
+        poller.register(self.fd, select.POLLRDHUP)
+        return bool(poller.poll(0))
+
     def receive_rest(self, head: Message) -> Message:
         """Wait for the message that a PARTS message announces; raise as `receive`."""
         lengths = read_lengths(head, REQUEST)
-        return decode_parts(receive_parts(self.sock, lengths), REQUEST)
+        # a client that stops in the middle holds one worker for so long, and no longer
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
+        parts = receive_parts(self.sock, lengths)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SOON)
+        return decode_parts(parts, REQUEST)
 
     def send(self, message: Message) -> None:
         """Send one message; several threads may.
@@ -125,10 +158,11 @@ class Connection:
         OSError if the client is gone or does not read.
         """
         with self._lock:
-            data = self._encode(message)
+            data = self._pack(message)
             if len(data) <= DATAGRAM:
                 self._write(data)
             else:
+                self._pack = new_packer()
                 send_parts(self.sock, encode_parts(message, ANSWER))
 
     def send_parts(self, message: Message) -> None:

@@ -29,8 +29,7 @@ import errno
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.linux import thread
 from privmigrate.linux.capabilities import (
@@ -56,8 +55,7 @@ _UNWANTED_BITS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One row of the table.
 
     `act` changes the state; `proof` says what is wrong with the state at the end, or None; `undo`
@@ -306,8 +304,7 @@ STEPS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """The state that was proved, and what the log should say about it."""
 
     credentials: Credentials

@@ -13,10 +13,10 @@ import pwd
 import signal
 import socket
 import sys
+import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType
-from typing import Final, NoReturn, cast
+from typing import Final, NamedTuple, NoReturn, cast
 
 from privmigrate.errors import PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
@@ -31,6 +31,7 @@ from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.privsep.daemon.serve import Server
 from privmigrate.privsep.messages import DATAGRAM, Encoder
 from privmigrate.privsep.settings import Settings
+from privmigrate.privsep.wire import above_standard
 
 _LOG: Final = logging.getLogger("privmigrate.privsep.daemon")
 
@@ -56,8 +57,7 @@ _FIRST_FD: Final = 3
 _REFUSAL_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What the helper was asked to do."""
 
     context: str
@@ -153,12 +153,21 @@ def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
         found = find_object(arguments.context)
     except (ImportError, AttributeError, ValueError) as error:
         raise CannotStartError(f"there is no context {arguments.context}: {error}") from error
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {error} ({_place(error)})"
+        raise CannotStartError(f"{arguments.context} cannot be imported: {why}") from error
     if isinstance(found, PrivContext):
         read = settings.read if paths else settings.read_arguments
         return found, read(found)
     if hasattr(found, "is_entrypoint") and hasattr(found, "conf"):
         return cast("Context", found), settings.read_section(found.conf)
     raise CannotStartError(f"{arguments.context} is no PrivContext but a {type(found).__name__}")
+
+
+def _place(error: BaseException) -> str:
+    """Where an import failed; not the whole way there."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _connect(path: str) -> socket.socket:
@@ -171,7 +180,7 @@ def _connect(path: str) -> socket.socket:
             sock.close()
             reason = error.strerror
         else:
-            return sock
+            return above_standard(sock)
     raise CannotStartError(f"nobody waits at {path}: {reason}")
 
 
@@ -272,7 +281,12 @@ def _close_standard_streams() -> None:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)
-    os.close(null)
+    try:
+        os.fstat(2)
+    except OSError:  # closed: or the next descriptor would be where errors are printed
+        os.dup2(null, 2)
+    if null >= _FIRST_FD:
+        os.close(null)
 
 
 def _refuse(sock: socket.socket, why: str) -> None:

@@ -1,7 +1,6 @@
 """What a daemon may be, and what that means for the process that becomes it."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.errors import PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
@@ -10,8 +9,7 @@ from privmigrate.linux.credentials import Credentials
 EXIT_CANNOT_DROP: Final = 50  # + the number of the step
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """What a daemon may be, from its context and from files that root controls.
 
     Attributes:
@@ -38,8 +36,7 @@ class Profile:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A profile as it applies to this process: what is to be true at the end."""
 
     start: Credentials

@@ -8,8 +8,7 @@ after the drop, into a sealed file in memory that it keeps open: whoever may loo
 import contextlib
 import fcntl
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.linux.thread import SecureBits
 
@@ -19,8 +18,7 @@ _MAX_SIZE: Final = 4096
 _SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The name of the context, and the securebits at the end of the drop."""
 
     context: str

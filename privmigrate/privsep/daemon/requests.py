@@ -5,8 +5,7 @@ for the state of its connection ends that connection.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from privmigrate.privsep.daemon.answer_call import Turn, answer_call
 from privmigrate.privsep.daemon.answer_control import answer_attach, answer_cancel, answer_hello
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Server", Connection, Message, Turn], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table; `descriptors` is how many must come with the message."""
 
     kind: int

@@ -7,19 +7,25 @@ worker that executes for long reads nothing meanwhile.
 
 What does not work: a reader that hands requests over (twice the cost). Closing a descriptor while
 a worker uses it: its number may already be another connection. Noticing hang-ups in the workers:
-when all of them are busy with calls that were given up, nobody would notice.
+when all of them are busy with calls that were given up, nobody would notice. Waiting for a request
+in the receive that takes it: while the process is being killed it may still take one, of which the
+client then cannot know that it never began.
 
 Solution: workers wait in `_requests`; the one that is woken reads one message, arms the connection
-again, executes and answers. The main thread waits in `_events` for the control connection, for
-hang-ups of all connections, which cost nothing while there are none, and for being asked for more
-workers. A call whose client hung up is cancelled: its command is killed, and where that does not
-end it, another worker takes the place of the one that is busy.
+again, executes and answers. If the same connection called last time too, the worker first waits a
+tick for its next request (`_stay`), but only while another worker waits for those of all others:
+in a series of calls that leaves the set alone. The main thread waits in `_events`
+for the control connection, for hang-ups of all connections, which cost nothing while there are
+none, and for being asked for more workers. A call whose client hung up is cancelled: its command
+is killed, and where that does not end it, another worker takes the place of the one that is busy.
 
 Trade-offs: Python code that ignores that nobody waits runs to its end in a thread that is no
-longer counted; at most ABANDONED such threads are replaced.
+longer counted; at most ABANDONED such threads are replaced. When all workers but one execute and
+that one stays, the request of another connection waits until it stops staying: one tick at most.
 """
 
 import array
+import itertools
 import os
 import select
 import socket
@@ -61,13 +67,12 @@ _WORK: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 _HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ONE_FD: Final = array.array("i", [0]).itemsize
 _CONTROL_FDS: Final = 4
-_TAKEN: Final = object()
 _AT_FIRST: Final = 2
-_IN_A_ROW: Final = 16
-"""Requests of one connection after each other; then others have their turn."""
 _PATIENCE: Final = 3
 _LOOK_AGAIN: Final = 64
-"""After so many vain looks for the next request there is none for so many requests."""
+"""After so many vain waits for the next request there is none for so many requests."""
+_LONG: Final = 0.005
+"""Between two requests: where the call did not take it, the process was stopped, or starved."""
 
 
 class Server:
@@ -77,7 +82,8 @@ class Server:
         name: what WELCOME calls the context.
         sends_tracebacks: the client wants them.
         follows_level: the root logger gets the client's level; a forked daemon keeps its own.
-        running: the calls that are being executed; one that is given up is taken out.
+        running: the calls that are being executed, under a key of each; one that is given up is
+            taken out.
     """
 
     def __init__(
@@ -94,7 +100,8 @@ class Server:
         self.entrypoints = entrypoints
         self.sends_tracebacks = False
         self.follows_level = follows_level
-        self.running: dict[Call, None] = {}
+        self.running: dict[int, Call] = {}
+        self._keys = itertools.count()
         self._control = Connection(control, 0)
         self._control.enter(State.GREETING, ROWS[State.GREETING])
         self._handler = handler
@@ -102,7 +109,9 @@ class Server:
         self._wanted = min(size, _AT_FIRST)
         self._workers = 0
         self._was_asked = False
-        self._suspects: frozenset[Call] | None = None
+        self._staying: dict[Connection, None] = {}
+        self._last: Connection | None = None
+        self._suspects: frozenset[int] | None = None
         self._decide_at = 0.0
         self._abandoned = 0
         self._counting = allocate_lock()
@@ -185,17 +194,17 @@ class Server:
                     poller.unregister(connection.fd)
             self._connections.pop(connection.fd, None)
         connection.shut_down()
-        self.cancel(lambda call: call.connection is connection)
+        self.cancel(lambda other, _number: other is connection)
 
-    def cancel(self, chosen: Callable[[Call], bool]) -> None:
+    def cancel(self, chosen: Callable[[Connection, int], bool]) -> None:
         """Give up calls that are running: kill their commands, and replace their workers."""
-        for call in tuple(self.running):
-            if not chosen(call):
+        for key, (connection, number, turn) in self.running.copy().items():
+            if not chosen(connection, number):
                 continue
             # INV-12: whoever takes the entry out, we or its worker, decides. A worker that does not
             # find it any more ends, and so its cancellation never meets a later call
-            if self._stopping or self.running.pop(call, _TAKEN) is not _TAKEN:
-                call.cancellation.cancel()
+            if self._stopping or self.running.pop(key, None) is not None:
+                turn.cancellation.cancel()
                 if not self._stopping:
                     with self._counting:
                         self._abandoned += 1
@@ -210,7 +219,7 @@ class Server:
         """
         if self._was_asked and time.monotonic() >= self._decide_at:
             running = frozenset(self.running)
-            if len(running) < self._workers:
+            if len(running) + len(self._staying) < self._workers:
                 self._suspects, self._was_asked = None, False
             elif self._suspects is not None and self._suspects <= running:
                 self._wanted = min(self._size, 2 * self._wanted)
@@ -260,12 +269,11 @@ class Server:
 
     def _serve(self, connection: Connection, decoder: Decoder, turn: Turn) -> None:
         """Execute what a connection asks for, and arm it again."""
+        is_hot = connection is self._last
+        self._last = connection
         try:
-            for served in range(1 if connection.shared else _IN_A_ROW):
-                message = connection.receive(decoder)
-                if message is None:
-                    connection.misses += 1
-                    break
+            message = connection.receive(decoder)
+            if message is not None:
                 if message[0] == PARTS:
                     message = self._receive_rest(connection, message, turn)
                 if connection.shared:
@@ -273,42 +281,66 @@ class Server:
                     self._requests.modify(connection.fd, _WORK)
                     self.dispatch(connection, message, turn)
                     return
-                if served:
-                    connection.misses = 0
                 self.dispatch(connection, message, turn)
-                # a client that has sent the next request already saves us two system calls
-                if turn.is_last:
-                    break
-                if connection.misses > _PATIENCE:
-                    connection.misses = (connection.misses + 1) % _LOOK_AGAIN
-                    break
+                if is_hot:
+                    self._stay(connection, decoder, turn)
             self._requests.modify(connection.fd, _WORK)
         except (EOFError, OSError, ProtocolError):
             self.hang_up(connection)
 
+    def _stay(self, connection: Connection, decoder: Decoder, turn: Turn) -> None:
+        """Execute what else a connection asks for soon, which saves two system calls each time.
+
+        For as long as another worker waits for the requests of all others.
+        """
+        if connection.misses > _PATIENCE:
+            connection.misses = (connection.misses + 1) % _LOOK_AGAIN
+            return
+        running, staying, clock = self.running, self._staying, time.monotonic
+        begin = clock()
+        while self._workers - len(running) - len(staying) > 1 and not turn.is_last:
+            staying[connection] = None
+            try:
+                message = connection.receive_soon(decoder)
+            finally:
+                del staying[connection]
+            if message is None:
+                connection.misses += 1
+                return
+            connection.misses = 0
+            end = clock()
+            # we did not run meanwhile, and who asked may not wait any more
+            if end - begin > _LONG and connection.is_hung_up():
+                raise EOFError
+            begin = end
+            if message[0] == PARTS:
+                message = self._receive_rest(connection, message, turn)
+            self.dispatch(connection, message, turn)
+
     def _receive_rest(self, connection: Connection, head: Message, turn: Turn) -> Message:
         # a client may take its time now: this worker is as busy as with a call
-        waiting = Call(connection, -1, turn.cancellation)
-        self.begin(waiting)
+        key = self.begin(connection, -1, turn)
         try:
             return connection.receive_rest(head)
         finally:
-            self.end(waiting, turn)
+            self.end(key, turn)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, connection: Connection, number: int, turn: Turn) -> int:
         """Note what a worker does; have the main thread look at it if none is idle now."""
-        self.running[call] = None
+        key = next(self._keys)
+        self.running[key] = (connection, number, turn)
         if (
-            len(self.running) >= self._workers
+            len(self.running) + len(self._staying) >= self._workers
             and self._workers < self._size
             and not self._was_asked
         ):
             self._was_asked = True
             os.eventfd_write(self._wake, 1)
+        return key
 
-    def end(self, call: Call, turn: Turn) -> None:
+    def end(self, key: int, turn: Turn) -> None:
         """Note that the worker is free, or let it find out that it was replaced."""
-        turn.is_last = self.running.pop(call, _TAKEN) is _TAKEN
+        turn.is_last = self.running.pop(key, None) is None
         if self._stopping:
             os.eventfd_write(self._wake, 1)
 
@@ -325,15 +357,16 @@ class Server:
 
     def _deliver(self, record: Record) -> bool:
         thread = get_ident()
-        call = next((call for call in tuple(self.running) if call.thread == thread), None)
-        if call is None:
-            return False
-        try:
-            call.connection.send((LOG, call.number, record))
-        except OSError:
-            self.hang_up(call.connection)
-            return False
-        return True
+        for connection, number, turn in self.running.copy().values():
+            if turn.thread != thread:
+                continue
+            try:
+                connection.send((LOG, number, record))
+            except OSError:
+                self.hang_up(connection)
+                return False
+            return True
+        return False
 
 
 def _receive_control(sock: socket.socket) -> tuple[Message, tuple[int, ...]]:

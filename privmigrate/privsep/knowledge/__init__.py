@@ -269,7 +269,7 @@ def _rows_of(program: str) -> tuple[Row, ...]:
 
 def _with_learned(rows: tuple[Row, ...], learned: tuple[Row, ...]) -> tuple[Row, ...]:
     watched = {row.words for row in learned}
-    kept = (row for row in rows if row.root_status != "documented" or row.words not in watched)
+    kept = (row for row in rows if row.root_status == "verified" or row.words not in watched)
     return (*kept, *learned)
 
 

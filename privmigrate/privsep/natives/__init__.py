@@ -40,7 +40,7 @@ NATIVES: Final[Mapping[str, str]] = MappingProxyType(
         "chown": "the owner of files, or of a tree without following its links",
         "cp": "one plain file",
         "install": "-d: folders with a mode",
-        "ip": "network namespaces made and taken away",
+        "ip": "network namespaces; links, addresses and routes where a context asks for it",
         "kill": "one process, held by a pidfd while its executable is looked at",
         "ln": "one link, hard or symbolic",
         "ls": "the names in one folder",

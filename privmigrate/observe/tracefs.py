@@ -108,9 +108,10 @@ class Tracefs:
 class Instance:
     """An instance of our own. Use it in `with`: it is removed at the end, whatever happens."""
 
-    def __init__(self, tracefs: Tracefs, name: str) -> None:
+    def __init__(self, tracefs: Tracefs, name: str, kilobytes: int = BUFFER_KILOBYTES) -> None:
         self._tracefs: Final = tracefs
         self._name: Final = name
+        self._kilobytes: Final = kilobytes
         self._folder = -1
 
     def __enter__(self) -> Self:
@@ -122,7 +123,7 @@ class Instance:
         try:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
             self._folder = os.open(path, flags, dir_fd=self._tracefs.root)
-            self.write("buffer_size_kb", str(BUFFER_KILOBYTES))
+            self.write("buffer_size_kb", str(self._kilobytes))
             # what is recorded first stays: the beginning of a command says more than its end
             self.write("options/overwrite", "0")
             self.write("options/event-fork", "1")

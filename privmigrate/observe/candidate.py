@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from privmigrate.learn.observe.base import Check
 from privmigrate.linux.capabilities import NONE, CapabilitySet
+from privmigrate.observe.sources.base import Check
 
 
 @dataclass(frozen=True, slots=True)

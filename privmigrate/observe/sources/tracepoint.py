@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from privmigrate.learn.observe.base import Check, Event, is_noise
-from privmigrate.learn.tracefs import Tracefs
+from privmigrate.observe.sources.base import Check, Event, is_noise
+from privmigrate.observe.tracefs import Tracefs
 
 _EVENT: Final = "capability/cap_capable"
 _FIELDS: Final = re.compile(r"cred \S+, target_ns \S+, capable_ns (\S+), cap (\d+), ret (-?\d+)")

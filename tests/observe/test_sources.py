@@ -2,12 +2,12 @@
 
 import pytest
 
-from privmigrate.learn.candidate import Observed, summarise
-from privmigrate.learn.observe import SOURCES
-from privmigrate.learn.observe.base import Check, find_mark, parse_trace
-from privmigrate.learn.observe.kprobe import Kprobe
-from privmigrate.learn.observe.tracepoint import Tracepoint
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet
+from privmigrate.observe.candidate import Observed, summarise
+from privmigrate.observe.sources import SOURCES
+from privmigrate.observe.sources.base import Check, find_mark, parse_trace
+from privmigrate.observe.sources.kprobe import Kprobe
+from privmigrate.observe.sources.tracepoint import Tracepoint
 from tools.modules import PACKAGE
 
 HEAD = """\
@@ -139,5 +139,5 @@ def test_a_kprobes_questions_find_their_answers() -> None:
 
 
 def test_every_source_is_in_the_table() -> None:
-    files = {path.stem for path in (PACKAGE / "learn/observe").glob("*.py")}
+    files = {path.stem for path in (PACKAGE / "observe/sources").glob("*.py")}
     assert files - {"__init__", "base"} == {source.name for source in SOURCES}

@@ -6,14 +6,22 @@ need nothing would be the most dangerous answer.
 """
 
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-from privmigrate.learn.candidate import Observed, summarise
-from privmigrate.learn.observe import SOURCES
-from privmigrate.learn.observe.base import Source, find_mark, parse_trace
-from privmigrate.learn.tracefs import CannotTrace, Instance, Tracefs, own_name
+from privmigrate.linux.capabilities import Capability
+from privmigrate.linux.spawn import Program, spawn
+from privmigrate.observe.candidate import Observed, summarise
+from privmigrate.observe.sources import SOURCES
+from privmigrate.observe.sources.base import Source, find_mark, parse_trace
+from privmigrate.observe.tracefs import BUFFER_KILOBYTES, CannotTrace, Instance, Tracefs, own_name
+
+_ASK: Final = ("-I", "-S", "-c", "import os; os.chroot('/')")
+_ASKED_FOR: Final = Capability.CAP_SYS_CHROOT
+_PROOF_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,12 @@ class Watch:
         self.instance.enable(self.events, pid)
         return pid
 
+    def begin_here(self) -> int:
+        """Watch what the calling thread starts from now on; give its global pid."""
+        token = f"privmigrate-{os.urandom(8).hex()}"
+        os.write(self.marker, token.encode())
+        return self.begin(token)
+
     def end(self, pid: int) -> Observed:
         """Say what the descendants of the process asked for; watch no more."""
         self.instance.disable(self.events)
@@ -49,12 +63,14 @@ class Watch:
 
 @contextmanager
 def watching(
-    prove: Callable[[Watch], None], name: str = "auto", sources: tuple[Source, ...] = SOURCES
+    name: str = "auto",
+    sources: tuple[Source, ...] = SOURCES,
+    kilobytes: int = BUFFER_KILOBYTES,
 ) -> Iterator[Watch]:
     """Set a source up (the first that works, or the one of this name), and remove it at the end.
 
-    `prove` raises CannotTrace for one that shows nothing. Raise CannotTrace with every reason if
-    there is none.
+    Raise CannotTrace with every reason if there is none. `kilobytes` are the buffer's, for each
+    CPU.
     """
     chosen = [source for source in sources if name in {"auto", source.name}]
     with ExitStack() as stack:
@@ -68,7 +84,7 @@ def watching(
                 reasons.append(why)
                 continue
             try:
-                watch = _set_up(stack, tracefs, source, prove)
+                watch = _set_up(stack, tracefs, source, kilobytes)
             except CannotTrace as error:
                 reasons.append(str(error))
                 continue
@@ -77,18 +93,25 @@ def watching(
         raise CannotTrace("; ".join(reasons))
 
 
-def _set_up(
-    stack: ExitStack, tracefs: Tracefs, source: Source, prove: Callable[[Watch], None]
-) -> Watch:
+def _set_up(stack: ExitStack, tracefs: Tracefs, source: Source, kilobytes: int) -> Watch:
     owner = own_name()
     with ExitStack() as trying:
         # an instance that uses a probe keeps it from being removed: so the instance goes first
         trying.callback(source.remove, tracefs, owner)
         events = source.prepare(tracefs, owner)
-        instance = trying.enter_context(Instance(tracefs, owner))
+        instance = trying.enter_context(Instance(tracefs, owner, kilobytes))
         marker = instance.open_marker()
         trying.callback(os.close, marker)
         watch = Watch(source, instance, events, marker)
-        prove(watch)
+        _prove(watch)
         stack.enter_context(trying.pop_all())
     return watch
+
+
+def _prove(watch: Watch) -> None:
+    """Watch a process that certainly uses a capability; raise CannotTrace if that is not seen."""
+    pid = watch.begin_here()
+    with spawn(Program(sys.executable, (sys.executable, *_ASK), {})) as process:
+        process.wait(_PROOF_SECONDS)
+    if _ASKED_FOR not in watch.end(pid).granted:
+        raise CannotTrace(f"{watch.source.name}: shows nothing of a process that is there")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from privmigrate.learn.observe.base import Check, Event, is_noise
-from privmigrate.learn.tracefs import CannotTrace, Tracefs, is_abandoned, read, write
+from privmigrate.observe.sources.base import Check, Event, is_noise
+from privmigrate.observe.tracefs import CannotTrace, Tracefs, is_abandoned, read, write
 
 _PROBES: Final = "kprobe_events"
 _ASKED: Final = "cap_asked"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from privmigrate.learn.tracefs import Tracefs
+from privmigrate.observe.tracefs import Tracefs
 
 _EVENT: Final = re.compile(r".*-(\d+) +\[\d+\] +\S+ +[\d.]+: (.*)")
 _STACK: Final = "<stack trace>"
