@@ -253,7 +253,7 @@ class Analysis:
         """What a wrapper runs, with a caller's arguments in the place of its parameters."""
         bindings = bind(self.constants, function, callee, arguments)
         filling = Filling(raw.frame, bindings, decide)
-        segments = filling.segments(settle(raw.segments, self.grown))
+        segments = Seq(filling.segments(settle(raw.segments, self.grown))).segments
         netns = raw.netns
         if netns is not None:
             (filled,) = filling.segments((netns,))

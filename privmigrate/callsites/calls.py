@@ -135,19 +135,17 @@ class Calls:
 
     def _direct(self, call: Invocation, target: str, doubts: tuple[Reason, ...]) -> bool:
         """Record the call of an executor."""
-        executor = self._executor(Callee(call.text, target, call.rooted, call.forwards))
+        callee = Callee(call.text, target, call.rooted, call.forwards, call.sudo)
+        executor = self._executor(callee)
         if executor is None:
             return False
-        ev, arguments = call.evaluator, call.arguments
-        keywords = arguments.keywords
+        ev, keywords = call.evaluator, call.arguments.keywords
         if executor.CONVENTION is Convention.LIST:
-            given = arguments.positional[0][0] if arguments.positional else keywords.get("cmd")
-            segments = () if given is None else spliced(self.analysis.opened(given))
-            if isinstance(given, Str):
-                segments = (Splice(ev.hole(call.node)),)
+            segments = self._list(call, callee.sudo if executor.SENTINEL else 0)
+            segments = segments[1:] if executor.SENTINEL else segments
             keywords = keywords.without("cmd")
         else:
-            segments = words_of(arguments)
+            segments = words_of(call.arguments)
         if executor.ALWAYS_ROOT:
             keywords = keywords.with_item("run_as_root", Plain(True))
         raw = RawSite(
@@ -159,10 +157,19 @@ class Calls:
             keywords=keywords,
             start=call.start,
             explicit=call.rooted or executor.ALWAYS_ROOT,
+            sentinel=executor.SENTINEL,
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
         )
         self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts)))
         return True
+
+    def _list(self, call: Invocation, position: int) -> Segments:
+        """The words of a list that is one of the arguments."""
+        row = call.arguments.positional
+        given = row[position][0] if position < len(row) else call.arguments.keywords.get("cmd")
+        if given is None or isinstance(given, Str):
+            return (Splice(call.evaluator.hole(call.node)),)
+        return spliced(self.analysis.opened(given))
 
     def _through(self, call: Invocation, option: Value, doubts: tuple[Reason, ...]) -> bool:
         """Record the call of a wrapper: what the wrapper runs, with this call's words in it."""

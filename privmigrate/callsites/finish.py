@@ -83,6 +83,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         building=building(first, motions[0]) if not first.via else (),
         via=first.via,
         through=first.through,
+        sentinel=first.sentinel,
     )
 
 

@@ -16,6 +16,7 @@ from privmigrate.callsites.values import (
     Either,
     Growing,
     Guard,
+    Lost,
     Maybe,
     OneOf,
     Segment,
@@ -166,8 +167,8 @@ def merge(one: Value, other: Value, guard: Guard) -> Value:
         return Seq(merge_segments(one.segments, other.segments, guard))
     if isinstance(one, Str) and isinstance(other, Str) and one.parts == other.parts:
         return Str(one.parts)
-    if _size(one) + _size(other) > MAX_OPTIONS and one.__class__ is not Seq:
-        return OneOf(((guard, one), (guard.opposite(), OneOf(()))))
+    if _size(one) + _size(other) > MAX_OPTIONS:
+        return Seq((Lost(),))
     return OneOf(((guard, one), (guard.opposite(), other)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from privmigrate.callsites.frame import State
 from privmigrate.callsites.index import Class, Function
 from privmigrate.callsites.resolve import Evaluator
-from privmigrate.callsites.values import Arguments, Ref, Value, options_of
+from privmigrate.callsites.values import Arguments, Ref, Seq, Str, Value, options_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +46,17 @@ class Invocation:
         """Whether it passes on what its function was given."""
         starred = any(isinstance(each, ast.Starred) for each in self.node.args)
         return starred and self.arguments.keywords.rest is not None
+
+    @property
+    def sudo(self) -> int:
+        """The position of a list that begins with this word."""
+        for position, (value, starred) in enumerate(self.arguments.positional):
+            match value:
+                case Seq((Str() as first, *_)) if not starred and first.text == "sudo":
+                    return position
+                case _:
+                    continue
+        return -1
 
     @property
     def targets(self) -> list[tuple[str, Value]]:

@@ -40,6 +40,7 @@ class RawSite:
     via: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     doubts: tuple[Reason, ...] = ()
+    sentinel: bool = False
 
     def doubted(self, doubts: tuple[Reason, ...]) -> "RawSite":
         """The same with more doubts."""

@@ -22,6 +22,7 @@ from privmigrate.callsites.values import (
     Growing,
     Guard,
     Hole,
+    Lost,
     Maybe,
     Piece,
     Row,
@@ -132,7 +133,7 @@ class Shapes:
                     source = expression(hole)
                     span = span_of(hole) or self._span()
                     found.append(Repeated(source, (), span, movable=movable))
-                case Growing() | Either() | Row():
+                case _:
                     self.reasons[Reason.TOO_MANY] = None
                     found.append(Repeated("", (), self._span(), movable=False))
         return tuple(found)
@@ -300,7 +301,7 @@ def _choices(segment: object, *, first: bool) -> _Choices:
             return [((), (Each(source, element, rows[0][1], node),))]
         case Row(_, whole):
             return [((), (Str((whole,), whole),))]
-        case Str() | Splice() | Growing():
+        case Str() | Splice() | Growing() | Lost():
             return [((), (segment,))]
         case _:
             return None

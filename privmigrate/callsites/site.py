@@ -279,6 +279,7 @@ class Site:
             rewriter may remove them if it does not use them.
         via: for a call through a wrapper of the project, the wrappers' qualified names, outermost
             first; empty for a direct call.
+        sentinel: that it runs as root is said by a word of its list (``sudo``), to whoever gets it.
         through: functions of the project between the call and the executor that only pass
             everything on.
     """
@@ -299,6 +300,7 @@ class Site:
     building: tuple[Span, ...] = ()
     via: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
+    sentinel: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -312,7 +314,7 @@ class Site:
     @property
     def direct(self) -> bool:
         """Whether it calls an executor itself, with words of its own."""
-        return not self.via and Reason.WRAPPER not in self.reasons
+        return not self.via and not self.sentinel and Reason.WRAPPER not in self.reasons
 
     @property
     def typable(self) -> bool:

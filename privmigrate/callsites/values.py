@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from privmigrate.callsites.frame import Frame
 
 MAX_NESTING: Final = 12
+MAX_SEGMENTS: Final = 300
+MAX_PIECES: Final = 60
+MAX_TEXT: Final = 4096
 ANY: Final = Any()
 
 
@@ -87,6 +90,12 @@ class Str:
     parts: tuple[Piece, ...]
     whole: Hole | None = None
 
+    def __post_init__(self) -> None:
+        texts = sum(len(part.text) for part in self.parts if isinstance(part, Text))
+        if len(self.parts) > MAX_PIECES or texts > MAX_TEXT:
+            # a text that doubles in every statement
+            object.__setattr__(self, "parts", () if self.whole is None else (self.whole,))
+
     @property
     def text(self) -> str | None:
         """The string, where it is fixed."""
@@ -146,7 +155,12 @@ class Growing:
     name: str
 
 
-Segment = Str | Maybe | Either | Each | Splice | Row | Growing
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A list that was too long to be followed."""
+
+
+Segment = Str | Maybe | Either | Each | Splice | Row | Growing | Lost
 Segments = tuple[Segment, ...]
 
 
@@ -156,6 +170,10 @@ class Seq:
 
     segments: Segments
     whole: Hole | None = None
+
+    def __post_init__(self) -> None:
+        if size_of(self.segments) > MAX_SEGMENTS:
+            object.__setattr__(self, "segments", (Lost(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +261,24 @@ class Arguments:
 
     positional: tuple[tuple[Value, bool], ...]
     keywords: Dict
+
+
+def size_of(segments: Segments, depth: int = 0) -> int:
+    """How many segments there are, at every level; very many where they are nested deeply."""
+    if depth > MAX_NESTING:
+        return MAX_SEGMENTS + 1
+    size = len(segments)
+    for segment in segments:
+        if size > MAX_SEGMENTS:
+            break
+        match segment:
+            case Maybe(_, inner) | Each(segments=inner) | Row(inner):
+                size += size_of(inner, depth + 1)
+            case Either(branches):
+                size += sum(size_of(row, depth + 1) for _, row in branches)
+            case _:
+                pass
+    return size
 
 
 def options_of(value: Value) -> Iterator[tuple[tuple[Guard, ...], Value]]:

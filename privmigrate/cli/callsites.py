@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
+    from privmigrate.convert.allow import Allowance
 
 FINDINGS: Final = 1
 BAD_INPUT: Final = 2
@@ -55,16 +56,28 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.diagnostics import Severity
 
     found = find_sites(arguments.paths)
+    allowance = _allowance(arguments.filters, found) if arguments.filters else None
     for diagnostic in found.diagnostics:
         _say(str(diagnostic))
     if arguments.json:
-        print(json.dumps(_as_json(found), indent=2))
+        print(json.dumps(_as_json(found, allowance), indent=2))
     else:
-        for line in _as_text(found):
+        for line in _as_text(found, allowance):
             print(_printable(line))
     if any(each.severity is Severity.ERROR for each in found.diagnostics):
         return BAD_INPUT
-    return FINDINGS if any(_is_open(site) for site in found.sites) else 0
+    told = allowance is not None and bool(allowance.denied or allowance.unused)
+    return FINDINGS if told or any(_is_open(site) for site in found.sites) else 0
+
+
+def _allowance(paths: list[str], found: "Findings") -> "Allowance":
+    from privmigrate.convert.allow import allow
+    from privmigrate.convert.source import read_sources, relabel
+
+    sources = read_sources(paths)
+    for note in sources.notes:
+        _say(note)
+    return allow(relabel(sources.rules, sources.labels), found.sites)
 
 
 def _is_open(site: "Site") -> bool:
@@ -74,16 +87,27 @@ def _is_open(site: "Site") -> bool:
     return not site.resolved and Reason.WRAPPER not in site.reasons
 
 
-def _as_json(found: "Findings") -> dict[str, object]:
+def _as_json(found: "Findings", allowance: "Allowance | None") -> dict[str, object]:
     from privmigrate.callsites.text import site_json
 
-    return {
-        "sites": [site_json(site) for site in found.sites],
+    sites = [site_json(site) for site in found.sites]
+    data: dict[str, object] = {
+        "sites": sites,
         "wrappers": list(found.wrappers),
         "forwarders": list(found.forwarders),
         "diagnostics": [diagnostic.as_json() for diagnostic in found.diagnostics],
         "summary": _counts(found),
     }
+    if allowance is not None:
+        for site, rows, perhaps in zip(sites, allowance.allowing, allowance.perhaps, strict=True):
+            site["filters"] = [[str(source) for source in row] for row in rows]
+            site["filters_perhaps"] = [str(source) for source in perhaps]
+        data["denied"] = [
+            {"file": site.span.file, "line": site.span.line, "template": number}
+            for site, number in allowance.denied
+        ]
+        data["unused_filters"] = [str(source) for source in allowance.unused]
+    return data
 
 
 def _counts(found: "Findings") -> dict[str, int]:
@@ -103,26 +127,50 @@ def _counts(found: "Findings") -> dict[str, int]:
 # the table
 
 
-def _as_text(found: "Findings") -> Iterator[str]:
-    rows = [row for site in found.sites for row in _rows(site)]
-    yield from _aligned(("site", "command line", "root", "options"), rows)
+def _as_text(found: "Findings", allowance: "Allowance | None") -> Iterator[str]:
+    head = ("site", "command line", "root", "options", "filter")
+    rows = [row for n, site in enumerate(found.sites) for row in _rows(site, n, allowance)]
+    width = len(head) if allowance is not None else len(head) - 1
+    yield from _aligned(head[:width], [row[:width] for row in rows])
     open_sites = [site for site in found.sites if _is_open(site)]
-    if open_sites:
-        yield ""
-        yield "not resolved:"
-        yield from _aligned((), [row for site in open_sites for row in _reasons(site)])
+    yield from _section("not resolved", [row for site in open_sites for row in _reasons(site)])
+    if allowance is not None:
+        yield from _section("no filter allows", [_denied(*each) for each in allowance.denied])
+        unused = [(f"  {source}",) for source in allowance.unused]
+        yield from _section("filters that no call uses", unused)
+        if unused and open_sites:
+            yield f"  (unless {_count(len(open_sites), 'call')} above needs them)"
     yield ""
     yield from _summary(found)
 
 
-def _rows(site: "Site") -> Iterator[tuple[str, ...]]:
+def _section(title: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield f"{title}:"
+        yield from _aligned((), rows)
+
+
+def _rows(site: "Site", number: int, allowance: "Allowance | None") -> Iterator[tuple[str, ...]]:
     from privmigrate.callsites.text import options_text, root_text, template_text
 
     place = f"{site.span.file}:{site.span.line}"
     texts = [template_text(each) for each in site.templates] or ["?"]
-    yield place, texts[0], root_text(site), options_text(site)
-    for text in texts[1:]:
-        yield "", text, "", ""
+    filters = [""] * len(texts)
+    if allowance is not None:
+        perhaps = " ".join(f"{source}?" for source in allowance.perhaps[number])
+        rows = allowance.allowing[number] or ((),)
+        filters = [" ".join(map(str, row)) or perhaps or "-" for row in rows]
+    yield place, texts[0], root_text(site), options_text(site), filters[0]
+    for text, filter_names in list(zip(texts, filters, strict=True))[1:]:
+        yield "", text, "", "", filter_names
+
+
+def _denied(site: "Site", number: int) -> tuple[str, ...]:
+    from privmigrate.callsites.text import template_text
+
+    place = f"  {site.span.file}:{site.span.line}"
+    return place, template_text(site.templates[number])
 
 
 def _reasons(site: "Site") -> Iterator[tuple[str, ...]]:

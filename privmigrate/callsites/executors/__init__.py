@@ -11,6 +11,7 @@ from privmigrate.callsites.executors.lists import Lists
 from privmigrate.callsites.executors.netns import Netns
 from privmigrate.callsites.executors.processes import Processes
 from privmigrate.callsites.executors.processutils import Processutils
+from privmigrate.callsites.executors.remote import Remote
 from privmigrate.callsites.executors.rooted import Rooted
 
 EXECUTORS: Final[dict[str, Executor]] = {
@@ -19,5 +20,6 @@ EXECUTORS: Final[dict[str, Executor]] = {
     "lists": Lists(),
     "processes": Processes(),
     "rooted": Rooted(),
+    "remote": Remote(),
     "injected": Injected(),
 }

@@ -19,12 +19,14 @@ class Callee:
         target: dotted name of what it leads to, or "" where that cannot be told.
         rooted: the call itself says whether it runs as root.
         forwards: the call passes the positional arguments of its function on.
+        sudo: the position of an argument that is a list and begins with this word, or -1.
     """
 
     text: str
     target: str
     rooted: bool
     forwards: bool = False
+    sudo: int = -1
 
     @property
     def name(self) -> str:
@@ -40,6 +42,7 @@ class Executor(ABC):
         CONVENTION: how the command line is passed.
         ALWAYS_ROOT: it runs as root, whatever its keyword arguments say.
         IN_NAMESPACE: it runs in the network namespace of what it is called on.
+        SENTINEL: the command line is the list that begins with ``sudo``, without that word.
         DOUBTS: why no call of it can be replaced as it stands.
     """
 
@@ -48,6 +51,7 @@ class Executor(ABC):
     CONVENTION: ClassVar[Convention] = Convention.OSLO
     ALWAYS_ROOT: ClassVar[bool] = False
     IN_NAMESPACE: ClassVar[bool] = False
+    SENTINEL: ClassVar[bool] = False
     DOUBTS: ClassVar[tuple[Reason, ...]] = ()
 
     @abstractmethod
