@@ -267,9 +267,11 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
 
 def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[str]:
     line = _printable(" ".join(words))
-    yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {evidence.capabilities}"
-    yield f"  in a daemon of uid 0        {evidence.root}"
-    yield f"  in a daemon of another uid  {evidence.service}"
+    needed = str(evidence.capabilities) if evidence.bounded else "no set bounds what it needs"
+    yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {needed}"
+    if evidence.bounded:
+        yield f"  in a daemon of uid 0        {evidence.root}"
+        yield f"  in a daemon of another uid  {evidence.service}"
     for number in evidence.capabilities:
         yield f"  {Capability(number).name:<22} {Capability(number).meaning}"
     if evidence.derived_from:
@@ -279,7 +281,8 @@ def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[s
     yield f"evidence, {'all observed' if evidence.verified else 'not all observed'}:"
     for row in evidence.rows:
         yield f"  {_status_of(row)}: {row.form}{f' ({row.argv})' if row.argv else ''}"
-        yield f"    uid 0: {row.root}; another uid: {row.service}"
+        if row.root_status != "unbounded":
+            yield f"    uid 0: {row.root}; another uid: {row.service}"
         kernel = f"Linux {row.kernel}, " if row.kernel else ""
         if row.source:
             yield f"    {kernel}{row.source}"
@@ -304,6 +307,7 @@ def _evidence_as_json(words: tuple[str, ...], evidence: Evidence | None) -> dict
         "root": list(evidence.root.names),
         "service": list(evidence.service.names),
         "verified": evidence.verified,
+        "bounded": evidence.bounded,
         "general": evidence.general,
         "derived_from": list(evidence.derived_from),
         "evidence": [

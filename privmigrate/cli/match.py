@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
-from privmigrate.audit.journal import read_journal
 from privmigrate.audit.matching import Answer, Loaded, Miss, load, match, rule_of, why_not
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Mode
+from privmigrate.rootwrap.journal import read_journal
 from privmigrate.rootwrap.rule import Rule
 
 ALLOWED: Final = 0
@@ -223,7 +223,7 @@ def _batch(loaded: Loaded, file: str, mode: str, *, as_json: bool) -> int:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8", "replace")
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from error
-    coverage = cover(loaded, read_journal(text.splitlines()))
+    coverage = cover(loaded, read_journal(text.splitlines(), plain=True))
     if not coverage.commands:
         raise InputError(f"{file}: has no command that could be read")
     if as_json:

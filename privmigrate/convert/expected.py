@@ -110,9 +110,13 @@ def match_word(word: Lit | Hole, given: ast.expr) -> dict[int, str] | None:
 
 
 def may_run(site: Site, expected: ast.Call) -> bool:
-    """Whether a call has a shape that the expected command line could be of."""
+    """Whether a call has a shape that the expected command line could be of.
+
+    What is not known to run this very command says nothing about it.
+    """
     words = words_of(expected)
-    return any(_fits(each.segments, words) for each in site.templates)
+    known = (each for each in site.templates if each.command is not None)
+    return any(_fits(each.segments, words) for each in known)
 
 
 def _fits(segments: Sequence[sites.Segment], words: Sequence[ast.expr]) -> bool:

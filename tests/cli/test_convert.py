@@ -144,9 +144,10 @@ def test_a_rootwrap_conf_says_where_things_are(shell: Shell) -> None:
     shell.filters(PING, "rootwrap.d/a.filters")
     shell.write(
         "rootwrap.conf",
-        "[DEFAULT]\nfilters_path=/etc/sample/rootwrap.d,/no/such\nexec_dirs=/opt/bin\n",
+        "[DEFAULT]\nfilters_path=/etc/sample/rootwrap.d,/no/such\nexec_dirs=/opt/bin, bin\n",
     )
     assert shell("convert", "rootwrap.conf") == 0
+    assert "' bin' in exec_dirs is not absolute: left out" in shell.err
     assert 'EXEC_DIRS = ("/opt/bin",)' in Path("privileged/__init__.py").read_text()
     assert "/etc/sample/rootwrap.d is not here: rootwrap.d is read in its place" in shell.err
     assert "'/no/such' in filters_path is not a folder" in shell.err
