@@ -42,13 +42,13 @@ def written(use: Use, call: ast.Call, document: Document) -> list[Given]:
     optional = {param.name for param in use.op.params if param.optional and param.name in words}
     found = []
     for each in use.arguments:
-        node = kept.get(each.name) or parse_expression(each.source)
+        node = kept.get(each.name) or _short(parse_expression(each.source), function)
         if each.name in words:
             node = _as_text(_concatenated(node, function))
         if each.name in optional and not _may_be_left_out(node):
             node = _str(node)  # None would leave it out, and was a word before
         same = each.name not in kept and ast.dump(node) == ast.dump(parse_expression(each.source))
-        text = one_line(each.source) if same else _text(_short(node, function), document)
+        text = one_line(each.source) if same else _text(node, document)
         found.append(Given(each.name, text, each.keyword))
     for name, source in (("stdin", use.stdin), ("under", use.under)):
         if source:

@@ -109,7 +109,7 @@ def keeps_order(before: Sequence[ast.AST], after: Sequence[ast.AST]) -> bool:
 def pieces(call: ast.Call, prefixes: frozenset[str] = frozenset()) -> Iterator[ast.expr]:
     """The arguments of a call in the order of evaluation, lists and formatting taken apart.
 
-    `prefixes` are names of classes that only hold what they are made of.
+    `prefixes` are functions that do nothing with what they are given, such as prefix classes.
     """
     for each in (*call.args, *(keyword.value for keyword in call.keywords)):
         yield from _taken_apart(each, prefixes)
@@ -133,7 +133,7 @@ def _taken_apart(node: ast.expr, prefixes: frozenset[str]) -> Iterator[ast.expr]
             parts = [each.value for each in values if isinstance(each, ast.FormattedValue)]
         case ast.IfExp(test=test, body=body, orelse=orelse):
             parts = [test, body, orelse]
-        case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]) if name in prefixes:
+        case ast.Call(func=called, args=parts, keywords=[]) if ast.unparse(called) in prefixes:
             pass
         case _:
             yield node

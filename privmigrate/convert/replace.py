@@ -273,11 +273,14 @@ def _is_default(node: ast.expr, defaults: Sequence[object]) -> bool:
 
 
 def _in_order(use: Use, call: ast.Call, form: Call, document: Document) -> bool:
-    prefixes = frozenset(name for _, name in use.imports)  # making one does nothing else
+    function = document.function(call)
+    prefixes = {name for _, name in use.imports}  # making one does nothing else
+    if function is not None and function.args.kwarg is not None:
+        prefixes.add(f"{function.args.kwarg.arg}.get")
     tree = parse_expression(spell(form))
     after: list[ast.expr] = []
     while isinstance(tree, ast.Call):
-        after[:0] = pieces(tree, prefixes)
+        after[:0] = pieces(tree, frozenset(prefixes))
         tree = tree.func.value if isinstance(tree.func, ast.Attribute) else tree.func
     kept = {ast.dump(each) for each in after}
     before = [

@@ -61,8 +61,9 @@ def _filled(items: Sequence[str], indent: str, tail: int, newline: str) -> str:
         if len(indent) + len(item) + (tail if last else 1) > WIDTH:
             *whole, rest = _broken(item, indent, newline)
             lines += ([] if line == indent else [line]) + whole
-            line = indent
-            item = rest.strip()  # noqa: PLW2901 - what is left of it
+            line = rest if whole else f"{indent}{rest}"
+            line += "" if last else ","
+            continue
         text = item if last else f"{item},"
         space = "" if line == indent else " "
         if line != indent and len(line) + len(space + text) + (tail if last else 0) > WIDTH:

@@ -8,7 +8,7 @@ import pytest
 
 from privmigrate.callsites.site import Convention, Reason, Root
 from privmigrate.convert.document import Unreadable, read
-from privmigrate.convert.operation import Hole
+from privmigrate.convert.operation import Hole, Lit, Op
 from privmigrate.convert.replace import Because, Target
 from privmigrate.convert.use import Argument, Form
 from tests.convert.rewriting import CHMOD, NEVER, TARGET, op, outcome, rewritten, use
@@ -492,3 +492,82 @@ def test_what_is_no_python_is_not_read(data: bytes) -> None:
 
 def test_the_sample_entrypoint_is_what_the_tests_think() -> None:
     assert [param.name for param in CHMOD.params] == ["path"]
+
+
+def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
+    long = op("chmod", "MODE", "PATH", "TEXT", name="chmod", keywords=("mode", "path", "text"))
+    source = IMPORTS + "def f(**kwargs):\n    utils.execute(*cmd, run_as_root=True)\n"
+    made = use(
+        source,
+        "utils.execute(",
+        "kwargs['the_mode'] if 'the_mode' in kwargs else None",
+        "','.join(kwargs['the_paths_of_it']) if 'the_paths_of_it' in kwargs else None",
+        "f'{kwargs}:{kwargs}:a rather long text that nobody would want to read on one line'",
+        of=long,
+    )
+    assert (
+        rewritten(source, made)
+        .decode()
+        .endswith(
+            "    svc.privileged.files.chmod(\n"
+            "        mode=kwargs.get('the_mode'),\n"
+            "        path=(\n"
+            "            ','.join(kwargs['the_paths_of_it'])\n"
+            "            if 'the_paths_of_it' in kwargs\n"
+            "            else None),\n"
+            "        text=(\n"
+            "            f'{kwargs}'\n"
+            "            f':{kwargs}'\n"
+            "            f':a rather long text that nobody would want to read on one line'))\n"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("building", "argument", "written"),
+    [
+        (
+            "name = 'a=' + self.x + ',b=' + self.y",
+            "f'{self.x},b={self.y}'",
+            "self.x + ',b=' + self.y",
+        ),
+        (
+            "name = 'a=%s,b=%s' % (self.x, self.y)",
+            "f'{self.x},b={self.y}'",
+            "f'{self.x},b={self.y}'",
+        ),
+        ("name = 'a=' + self.x", "self.x == 'b'", "str(self.x == 'b')"),
+        ("name = 'a=' + self.x", "not self.x", "str(not self.x)"),
+        ("name = 'a=' + self.x", "self.x / 2", "str(self.x / 2)"),
+        ("name = 'a=' + self.x", "1.5", "str(1.5)"),
+    ],
+)
+def test_an_argument_is_the_text_that_it_was(building: str, argument: str, written: str) -> None:
+    """Concatenation takes text and nothing else; a truth value is a word as text."""
+    source = IMPORTS + body(building, "utils.execute('chmod', '777', name)", "utils.execute2(name)")
+    text = rewritten(source, use(source, "utils.execute(", argument, of=prefixed())).decode()
+    assert f"svc.privileged.files.chmod({written})" in text
+
+
+def prefixed() -> Op:
+    """An entrypoint whose last word begins with something fixed."""
+    made = op("chmod", "777", "NAME", name="chmod")
+    return replace(made, words=(Lit("777"), Hole(0, "a=")))
+
+
+@pytest.mark.parametrize(
+    ("lines", "argument"),
+    [
+        (["where = path", "cmd = ['chmod', '777', where]"], "where"),
+        (["where = path", "cmd = ('chmod', '777', where)"], "where"),
+        (["where = path", "where += 'x'", "cmd = ['chmod', '777', where]"], "path"),
+        (["cmd = ['chmod', '777', self.where]"], "path"),
+        (["where = path", "cmd = ['chmod', '777', where]", "cmd += []"], "path"),
+        (["where = path", "cmd = ['chmod', mode, where]"], "where"),
+    ],
+)
+def test_the_list_has_the_word_as_a_person_wrote_it(lines: list[str], argument: str) -> None:
+    source = IMPORTS + body(*lines, "utils.execute(*cmd, run_as_root=True)", "return cmd, mode")
+    source = source.replace("def fix(self, path)", "def fix(self, path, mode)")
+    text = rewritten(source, use(source, "utils.execute(", "path")).decode()
+    assert f"svc.privileged.files.chmod_777({argument})" in text
