@@ -1,7 +1,8 @@
 """Examples that stand beside the code they show, are run as its tests and are its manual.
 
 A filter class has `Allow` and `Deny`, an audit rule `Finds` and `Clean`, a native command `Same`
-and `Kept`: of each pair at least one. `tests/test_examples.py` runs them all.
+and `Kept`, an executor `Yields` and `Ignored`: of each pair at least one.
+`tests/test_examples.py` runs them all.
 """
 
 from dataclasses import dataclass
@@ -68,3 +69,20 @@ class Kept:
     name: str
     argv: tuple[str, ...]
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Yields:
+    """Python `source` has call sites with these templates, as `privmigrate callsites` prints."""
+
+    name: str
+    source: str
+    templates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Python `source` runs nothing as root: a near miss."""
+
+    name: str
+    source: str

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import Final
 import pytest
 from oslo_rootwrap import wrapper
 
-from privmigrate.examples import Allow, Clean, Deny, Finds, Kept, Same
+from privmigrate.callsites import Settings, find_sites
+from privmigrate.callsites.executors import EXECUTORS
+from privmigrate.callsites.text import template_text
+from privmigrate.examples import Allow, Clean, Deny, Finds, Ignored, Kept, Same, Yields
 from privmigrate.privsep import netlink
 from privmigrate.privsep.execute import Executable
 from privmigrate.privsep.natives import NATIVES, Native, find
@@ -27,7 +31,7 @@ from privmigrate.rootwrap.command import Allowed, Denied
 from privmigrate.rootwrap.filters import FILTERS, Filter, bind
 from privmigrate.rootwrap.parse import parse_filters
 
-Example = Allow | Deny | Finds | Clean | Same | Kept
+Example = Allow | Deny | Finds | Clean | Same | Kept | Yields | Ignored
 
 # {pid} in the examples of KillFilter is a process that executes {exe}: this one; {device} in those
 # of natives is a block device.
@@ -148,6 +152,21 @@ def check_native_example(name: str, example: Example) -> None:
     assert found[0] == found[1]
 
 
+def check_executor_example(name: str, example: Example) -> None:
+    """In a module of its own, with no other rule than those of the executors."""
+    assert isinstance(example, Yields | Ignored)
+    with tempfile.TemporaryDirectory() as scratch:
+        module = Path(scratch, "example.py")
+        module.write_text(textwrap.dedent(example.source))
+        found = find_sites([str(module)], Settings())
+    assert found.diagnostics == ()
+    texts = tuple(template_text(each) for site in found.sites for each in site.templates)
+    assert texts == (example.templates if isinstance(example, Yields) else ())
+    assert bool(found.sites) == isinstance(example, Yields)
+    convention = EXECUTORS[name].CONVENTION
+    assert {site.convention for site in found.sites} <= {convention}
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of plugin."""
@@ -169,6 +188,11 @@ KINDS: Final = {
         {name: native_of(name).EXAMPLES for name in NATIVES},
         (Same, Kept),
         check_native_example,
+    ),
+    "executor": Kind(
+        {name: executor.EXAMPLES for name, executor in EXECUTORS.items()},
+        (Yields, Ignored),
+        check_executor_example,
     ),
 }
 
@@ -220,3 +244,12 @@ def test_a_native_that_does_not_do_the_same_is_found() -> None:
         check_native_example("cat", Same("a pipe", "mkfifo f; echo x > f &", ("cat", "f")))
     with pytest.raises(AssertionError):
         check_native_example("cat", Kept("a file", ("cat", "f"), "no reason"))
+
+
+def test_an_executor_that_yields_other_words_is_found() -> None:
+    true = EXECUTORS["processutils"].EXAMPLES[0]
+    assert isinstance(true, Yields)
+    with pytest.raises(AssertionError):
+        check_executor_example("processutils", replace(true, templates=("rm {path}",)))
+    with pytest.raises(AssertionError):
+        check_executor_example("processutils", Ignored("false", true.source))

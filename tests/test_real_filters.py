@@ -7,9 +7,9 @@ from tools.fetch_filters import RELEASES, TARGET
 
 def test_every_release_has_been_fetched(fetched_filters: list[Path]) -> None:
     without = [
-        release.folder.name
+        release.name
         for release in RELEASES
-        if not any(path.is_relative_to(release.folder) for path in fetched_filters)
+        if not any(path.is_relative_to(TARGET / release.name) for path in fetched_filters)
     ]
     assert without == []
     assert all(path.is_relative_to(TARGET) for path in fetched_filters)

@@ -5,33 +5,15 @@ and ``.filters`` files are kept in .cache/filters/PROJECT-VERSION/. What is ther
 again, so a second run needs no network. They are read by tests and never part of this project.
 """
 
-import hashlib
-import shutil
-import subprocess
 import sys
-import tempfile
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-TARGET: Final = Path(__file__).resolve().parent.parent / ".cache" / "filters"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.releases import CACHE, Release, fetch_missing
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One wheel: what pip calls it, and the SHA-256 of the file."""
-
-    project: str
-    version: str
-    digest: str
-
-    @property
-    def folder(self) -> Path:
-        """Where its rootwrap files are kept."""
-        return TARGET / f"{self.project}-{self.version}"
-
+TARGET: Final = CACHE / "filters"
 
 # The newest release of each project, and for three of them the oldest wheel with filters.
 RELEASES: Final = (
@@ -98,67 +80,17 @@ RELEASES: Final = (
 )
 
 
-class FetchError(Exception):
-    """A wheel that cannot be had, or is not the recorded one."""
-
-
-def is_rootwrap_file(name: str) -> bool:
-    """Tell whether a wheel's member is a rootwrap configuration or a filters file."""
+def place_of(name: str) -> str | None:
+    """Where a wheel's member is kept: a rootwrap file as it stands below the data folder."""
     path = PurePosixPath(name)
-    return path.suffix == ".filters" or (path.suffix == ".conf" and "rootwrap" in path.stem)
-
-
-def extract(wheel: Path, folder: Path) -> int:
-    """Write the rootwrap files of `wheel` below `folder`, as they stand below its data folder."""
-    count = 0
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if not is_rootwrap_file(member.filename):
-                continue
-            _, _, inside = member.filename.rpartition(".data/data/")
-            target = folder / inside
-            if not target.resolve().is_relative_to(folder.resolve()):
-                raise FetchError(f"{wheel.name}: {member.filename} leads out of its folder")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(archive.read(member))
-            count += 1
-    return count
-
-
-def fetch(release: Release) -> str:
-    """Download one wheel and keep its rootwrap files; the folder appears whole or not at all."""
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=TARGET, prefix=".fetch-") as scratch:
-        wanted = f"{release.project}=={release.version}"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", ":all:", "--dest", scratch, wanted]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise FetchError(f"{wanted}: pip says: {done.stderr.strip()[-500:]}")
-        (wheel,) = Path(scratch).glob("*.whl")
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if digest != release.digest:
-            raise FetchError(f"{wanted}: SHA-256 is {digest}, recorded is {release.digest}")
-        kept = Path(scratch) / "kept"
-        count = extract(wheel, kept)
-        if not count:
-            raise FetchError(f"{wanted}: no rootwrap files in {wheel.name}")
-        shutil.move(kept, release.folder)
-    return f"{wanted}: {count} files"
+    if path.suffix == ".filters" or (path.suffix == ".conf" and "rootwrap" in path.stem):
+        return name.rpartition(".data/data/")[2]
+    return None
 
 
 def main() -> int:
-    """Fetch what is missing; say what was done, and 1 where something could not be had."""
-    missing = [release for release in RELEASES if not release.folder.is_dir()]
-    failures = 0
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for future in [pool.submit(fetch, release) for release in missing]:
-            try:
-                print(future.result(), file=sys.stderr)
-            except FetchError as error:
-                failures += 1
-                print(f"fetch_filters: {error}", file=sys.stderr)
-    return 1 if failures else 0
+    """Fetch what is missing."""
+    return fetch_missing(RELEASES, TARGET, place_of)
 
 
 if __name__ == "__main__":

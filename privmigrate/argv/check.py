@@ -25,6 +25,7 @@ from privmigrate.argv.spec import (
     Matches,
     Never,
     PathWithin,
+    Whole,
 )
 from privmigrate.argv.word import accepts, conversion, describe, text_problem, why_not
 from privmigrate.errors import Refused
@@ -124,6 +125,9 @@ def _annotated(base: object, metadata: Sequence[object]) -> Checker:
     specs = [each for each in metadata if isinstance(each, _SPECS)]
     if any(isinstance(each, Data) for each in metadata):
         return _data(base)
+    wholes = [each for each in metadata if isinstance(each, Whole)]
+    if wholes:
+        return _whole(base, wholes)
     if not specs:
         return compile_annotation(base)
     members = set(_members(base))
@@ -133,6 +137,20 @@ def _annotated(base: object, metadata: Sequence[object]) -> Checker:
     if type(None) not in members:
         return check
     return lambda value: None if value is None else check(value)
+
+
+def _whole(base: object, wholes: Sequence[Whole]) -> Checker:
+    """A list of words that is checked as one command line."""
+    if get_origin(base) is not Sequence or set(_members(get_args(base)[0])) != {str, int}:
+        raise TypeError(f"a command line is a sequence of text and integers, not {base!r}")
+    check = compile_annotation(base)
+    if len(wholes) > 1:
+        raise TypeError("a command line is described once")
+
+    def check_words(value: object) -> tuple[str, ...]:
+        return wholes[0].convert(tuple(map(str, cast("tuple[str | int, ...]", check(value)))))
+
+    return check_words
 
 
 def _members(annotation: object) -> tuple[object, ...]:

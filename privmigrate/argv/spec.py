@@ -123,3 +123,11 @@ class Data:
 
 
 ArgSpec = Const | Choice | Int | Matches | PathWithin | AbsolutePath | Key | Any | Never
+
+
+class Whole:
+    """Base of what describes a list of words as a whole, in the metadata of its type."""
+
+    def convert(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Check the words and return what may be executed; raise `Refused`."""
+        raise NotImplementedError

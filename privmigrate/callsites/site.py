@@ -6,9 +6,18 @@ rewriter. What could not be told is said by a `Reason`, never left out.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
-from privmigrate.argv.spec import Any, ArgSpec
+from privmigrate.argv.spec import Any, ArgSpec, Choice
 from privmigrate.diagnostics import Span
+
+MAX_TEXTS: Final = 48
+
+# Keyword arguments that an entrypoint has, or that change nothing for a caller.
+KNOWN_OPTIONS: Final = frozenset({
+    "check_exit_code", "process_input", "attempts", "delay_on_retry", "log_errors", "loglevel",
+    "extra_ok_codes", "return_stderr", "log_fail_as_error", "privsep_exec",
+})  # fmt: skip
 
 
 class Root(Enum):
@@ -60,6 +69,7 @@ class Reason(Enum):
     TOO_MANY = "too-many"  # more alternatives than are followed
     SHELL = "shell"  # the command line is a shell's program
     OPTIONS = "options"  # keyword arguments that no entrypoint has (cwd, shell, ...)
+    PROCESS = "process"  # the caller gets a running process
     WRAPPER = "wrapper"  # forwards its own parameters: its callers are the sites
     UNPARSED = "unparsed"  # the file is no Python 3
 
@@ -96,9 +106,17 @@ Part = Text | Value
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a command line, its pieces in order: ``'if=%s' % path`` has two."""
+    """One word of a command line, its pieces in order: ``'if=%s' % path`` has two.
+
+    Attributes:
+        source, span, movable: an expression for the whole word, as for a `Value`; "" where the
+            word is fixed, or where no expression at the call gives all of it.
+    """
 
     parts: tuple[Part, ...]
+    source: str = ""
+    span: Span | None = None
+    movable: bool = True
 
     @property
     def text(self) -> str | None:
@@ -110,6 +128,29 @@ class Word:
                 return text
             case _:
                 return None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text that the word may be, where they are few and known; else none."""
+        found: tuple[str, ...] = ("",)
+        for part in self.parts:
+            match part:
+                case Text(text):
+                    more: tuple[str, ...] = (text,)
+                case Value(spec=Choice(values)):
+                    more = values
+                case _:
+                    return ()
+            found = tuple(one + other for one in found for other in more)
+            if len(found) > MAX_TEXTS:
+                return ()
+        return found
+
+    @property
+    def passable(self) -> bool:
+        """Whether what is not fixed of it can be written at the call."""
+        values = [part for part in self.parts if isinstance(part, Value)]
+        return all(value.movable for value in values) or bool(self.source and self.movable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +187,7 @@ class Template:
         netns: the network namespace that it is executed in.
         prefix: other words in front of it (``ionice -c3``), as they stand.
         guard: the condition under which the site has this shape, or "" where it is the only one.
+        movable: whether `guard` may be evaluated where the call stands.
     """
 
     segments: tuple[Segment, ...]
@@ -153,6 +195,7 @@ class Template:
     netns: Word | None = None
     prefix: tuple[Word, ...] = ()
     guard: str = ""
+    movable: bool = True
 
     @property
     def command(self) -> str | None:
@@ -162,6 +205,48 @@ class Template:
                 return word.text
             case _:
                 return None
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Every command that it may run: more than one where a loop goes through them."""
+        match self.segments:
+            case (Word() as word, *_):
+                return word.texts
+            case _:
+                return ()
+
+    @property
+    def passable(self) -> bool:
+        """Whether everything that is not fixed can be written at the call."""
+        around = [word for _, word in self.environment]
+        around += [self.netns] if self.netns is not None else []
+        return all(map(_passable, (*around, *self.prefix, *self.segments)))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has no list of free words in it."""
+        return all(map(_closed, self.segments))
+
+
+def _passable(segment: Segment) -> bool:
+    match segment:
+        case Word():
+            return segment.passable
+        case Optional():
+            return segment.movable and all(map(_passable, segment.segments))
+        case Repeated():
+            # its elements are made of `element`, which is passed; or it is a list that is passed
+            return segment.movable
+
+
+def _closed(segment: Segment) -> bool:
+    match segment:
+        case Word():
+            return True
+        case Optional():
+            return all(map(_closed, segment.segments))
+        case Repeated():
+            return bool(segment.segments) and all(map(_closed, segment.segments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +279,9 @@ class Site:
             rewriter may remove them if it does not use them.
         via: for a call through a wrapper of the project, the wrappers' qualified names, outermost
             first; empty for a direct call.
+        sentinel: that it runs as root is said by a word of its list (``sudo``), to whoever gets it.
+        through: functions of the project between the call and the executor that only pass
+            everything on.
     """
 
     span: Span
@@ -211,8 +299,49 @@ class Site:
     handlers: tuple[str, ...] = ()
     building: tuple[Span, ...] = ()
     via: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+    sentinel: bool = False
 
     @property
     def resolved(self) -> bool:
         """Whether every shape of its command line is known, and the command of each."""
-        return bool(self.templates) and all(each.command for each in self.templates)
+        return (
+            bool(self.templates)
+            and not set(self.reasons) & UNRESOLVED
+            and all(each.commands and each.closed for each in self.templates)
+        )
+
+    @property
+    def direct(self) -> bool:
+        """Whether it calls an executor itself, with words of its own."""
+        return not self.via and not self.sentinel and Reason.WRAPPER not in self.reasons
+
+    @property
+    def typable(self) -> bool:
+        """Whether one typed call can stand in its place, with the same meaning."""
+        return (
+            self.resolved
+            and len(self.templates) == 1
+            and not self.reasons
+            and not self.via
+            and self.templates[0].passable
+        )
+
+    @property
+    def checkable(self) -> bool:
+        """Whether its whole list can be checked against a finite set of templates."""
+        return self.typable or (
+            self.resolved
+            and bool(self.words_source)
+            and not self.via
+            and not set(self.reasons) & BLOCKING
+        )
+
+
+UNRESOLVED: Final = frozenset({
+    Reason.SPLIT, Reason.FREE_WORDS, Reason.FREE_COMMAND, Reason.TOO_MANY, Reason.WRAPPER,
+})  # fmt: skip
+"""With one of these the command line is not known."""
+
+BLOCKING: Final = frozenset({Reason.REMOTE, Reason.REASSIGNED, Reason.PROCESS})
+"""With one of these it is known, but no entrypoint may take its place without a person."""

@@ -24,10 +24,12 @@ _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 # gets an `argparse.ArgumentParser`, and `run(arguments)`, which returns the exit code.
 COMMANDS: "Final" = (
     ("audit", "judge filters, sudoers, paths and privsep modules"),
+    ("callsites", "find the calls in a service's Python that run commands as root"),
     ("caps", "show what processes hold, and explain what commands need"),
     ("convert", "write privsep entrypoints from rootwrap filters"),
     ("learn", "run commands under watch, and find out what they need"),
     ("match", "say which filter allows a command, and if none does, why not"),
+    ("rewrite", "replace calls that run commands as root by entrypoints"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 
@@ -106,6 +108,7 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
+    from privmigrate.diagnostics import printable
     from privmigrate.errors import PrivmigrateError
 
     parser = argparse.ArgumentParser(
@@ -129,7 +132,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         why = f"{error.filename}: {error.strerror}"
     sys.stdout.flush()
     for line in why.splitlines():
-        print(f"privmigrate: {line}", file=sys.stderr)
+        print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
 
 

@@ -9,17 +9,21 @@ from dataclasses import asdict
 from difflib import unified_diff
 from enum import Enum
 from io import TextIOWrapper
+from itertools import chain
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from privmigrate.callsites import Findings
     from privmigrate.convert import Conversion, Options
     from privmigrate.convert.lock import Disk
+    from privmigrate.convert.report import Row
     from privmigrate.rootwrap.rule import Rule
 
 OUT_OF_DATE: Final = 1
@@ -31,12 +35,16 @@ Write a package of typed privsep entrypoints from rootwrap filters.
 PATH is a rootwrap.d folder, a .filters file, or a rootwrap.conf. The package is written into the
 current folder, or into --output. What a person changes in it by hand is kept: privmigrate.lock,
 which belongs under version control with the package, remembers what was written.
+
+With --callsites the entrypoints are made of the calls in the service's own source, each within the
+filters that allow it: a filter that allows any arguments is replaced by what its calls need.
 """
 _EXAMPLE: Final = """\
 examples:
   privmigrate convert /etc/cinder/rootwrap.d
   privmigrate convert etc/nova/rootwrap.conf --output nova --package nova.privileged --diff
   privmigrate convert rootwrap.d --check        # for CI: exit code 1 when out of date
+  privmigrate convert etc/manila/rootwrap.d --callsites manila
 """
 
 
@@ -55,6 +63,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="whose contexts and daemons to use (default: privmigrate)",
     )
     add("--capabilities", metavar="FILE", help="TOML: command or module.entrypoint = [CAP_*, ...]")
+    add(
+        "--callsites",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATH",
+        help="the service's Python: make entrypoints of what it really calls",
+    )
+    add(
+        "--keep-unreferenced",
+        action="store_true",
+        help="with --callsites: keep filters that no call needs, as they are",
+    )
     add("--single-context", action="store_true", help="one context, and one daemon, for all")
     add(
         "--keep",
@@ -74,7 +95,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", action="store_true", help="show what would change, write nothing")
     what.add_argument("--check", action="store_true", help="exit with 1 if anything would change")
     what.add_argument(
-        "--show", choices=("rules", "ops"), help="print a stage as JSON, write nothing"
+        "--show", choices=("rules", "sites", "ops"), help="print a stage as JSON, write nothing"
     )
     add("--json", action="store_true", help="the table as data")
 
@@ -94,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     rules = relabel(sources.rules, sources.labels)
     folder = Path(arguments.output, *package.split("."))
     disk = Disk(None, {}) if arguments.show else read_disk(folder, package)
+    made_with = _made_with(arguments, disk)
+    findings = _findings(arguments)
     options = Options(
         package=package,
         runtime=arguments.runtime,
@@ -101,17 +124,69 @@ def run(arguments: argparse.Namespace) -> int:
         single_context=arguments.single_context,
         needs=read_needs(arguments.capabilities) if arguments.capabilities else Needs({}),
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
+        keep_unreferenced=arguments.keep_unreferenced,
+        made_with=made_with,
+        called=_called(arguments, disk),
     )
-    result = convert(rules, options, disk)
+    result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
     for note in sources.notes:
         _say(note)
+    for problem in findings.diagnostics if findings else ():
+        _say(str(problem))
     if arguments.show == "rules":
         return _print_json([_plain(asdict(rule)) for rule in rules])
+    if arguments.show == "sites":
+        from privmigrate.callsites.text import site_json
+
+        return _print_json([site_json(site) for site in findings.sites] if findings else [])
     if arguments.show == "ops":
         ops = [asdict(op) for op in result.ops] + [asdict(prefix) for prefix in result.prefixes]
         return _print_json([_plain(each) for each in ops])
     return _finish(arguments, rules, result, disk)
+
+
+def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
+    """The options that decide what is generated, which the lock remembers."""
+    if not arguments.callsites:
+        for option, given in (
+            ("--keep-unreferenced", arguments.keep_unreferenced),
+            ("--show sites", arguments.show == "sites"),
+        ):
+            if given:
+                raise InputError(f"{option}: error: needs --callsites PATH")
+        if disk.lock and "callsites" in disk.lock.options:
+            raise InputError(
+                f"{disk.folder}: error: was made of call sites, and without them every filter "
+                "would be as wide as before (say --callsites PATH, or choose another --package)"
+            )
+        return ()
+    kept = ("keep-unreferenced",) if arguments.keep_unreferenced else ()
+    if disk.lock and "callsites" in disk.lock.options:
+        before = "keep-unreferenced" in disk.lock.options
+        if before != arguments.keep_unreferenced:
+            said = "with" if before else "without"
+            _say(f"{disk.folder} was written {said} --keep-unreferenced")
+    return ("callsites", *kept)
+
+
+def _called(arguments: argparse.Namespace, disk: "Disk") -> frozenset[str]:
+    """The entrypoints that the service calls by now, where its calls are looked at."""
+    if not arguments.callsites or disk.lock is None:
+        return frozenset()
+    from privmigrate.callsites.files import read_files
+    from privmigrate.convert.still import find_called
+
+    files, _ = read_files(arguments.callsites, ())
+    return find_called([file.data for file in files], disk.lock.files)
+
+
+def _findings(arguments: argparse.Namespace) -> "Findings | None":
+    if not arguments.callsites:
+        return None
+    from privmigrate.callsites import find_sites
+
+    return find_sites(arguments.callsites)
 
 
 def _finish(
@@ -180,28 +255,60 @@ def _report(
     from privmigrate.convert.place import COMMON
 
     found = report.rows(rules, result.ops, result.prefixes, result.outcomes, COMMON)
+    calls = _about_calls(arguments, result, found)
     if arguments.json:
-        _print_json(
-            {
-                "rules": [row.as_json() for row in found],
-                "summary": report.counts(found),
-                "changed": changed,
-                "notes": [
-                    {"entrypoint": note.place, "message": note.message, "conflict": note.conflict}
-                    for note in result.notes
-                ],
-            }
-        )
-    elif not arguments.diff and not arguments.check:
+        data: dict[str, object] = {
+            "rules": [row.as_json() for row in found],
+            "summary": report.counts(found),
+            "changed": changed,
+            "notes": [
+                {"entrypoint": note.place, "message": note.message, "conflict": note.conflict}
+                for note in result.notes
+            ],
+        }
+        _print_json(data | calls)
+        return
+    if not arguments.diff and not arguments.check:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for line in report.table(found, colour=colour):
             print(line)
         print()
         if legend := report.legend(found):
             print(legend)
+        for line in _lines_about_calls(arguments, result, found):
+            print(line)
         print(report.summary(found))
+        return
+    for line in _lines_about_calls(arguments, result, found):
+        _say(line)
+    _say(report.summary(found))
+
+
+def _about_calls(
+    arguments: argparse.Namespace, result: "Conversion", found: "Sequence[Row]"
+) -> dict[str, object]:
+    if not arguments.callsites:
+        return {}
+    from privmigrate.convert import report_calls
+
+    return {
+        "calls": report_calls.calls_as_json(result.uses, result.unlinked),
+        "wide": report_calls.wide_counts(result.wide, found),
+        "call summary": report_calls.call_counts(result.uses, result.unlinked),
+    }
+
+
+def _lines_about_calls(
+    arguments: argparse.Namespace, result: "Conversion", found: "Sequence[Row]"
+) -> "Iterable[str]":
+    if not arguments.callsites:
+        return ()
+    from privmigrate.convert import report_calls
+
+    lines = report_calls.summary(result.wide, found, result.uses, result.unlinked)
     if arguments.diff or arguments.check:
-        _say(report.summary(found))
+        return lines
+    return chain(lines, report_calls.stays(result.unlinked))
 
 
 def _tell(result: "Conversion") -> bool:
@@ -255,4 +362,4 @@ def _plain(value: object) -> object:
 
 
 def _say(text: str) -> None:
-    print(f"privmigrate: {text}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -1,15 +1,27 @@
 """Prints the types of parameters, which the daemon enforces."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Final
 
-from privmigrate.argv.spec import Any, ArgSpec, Choice, Int, Matches
-from privmigrate.convert.layout import Expression, Group, Text, Union
+from privmigrate.argv.spec import (
+    AbsolutePath,
+    Any,
+    ArgSpec,
+    Choice,
+    Const,
+    Int,
+    Key,
+    Matches,
+    Never,
+    PathWithin,
+)
+from privmigrate.convert.layout import Clauses, Expression, Group, Text, Union
 from privmigrate.convert.operation import Kind, Param
 from privmigrate.convert.text import quote, quote_pattern
 
+RUNTIME: Final = "privmigrate.privsep"
 TYPES: Final = "privmigrate.privsep.types"
 
 # What the runtime has a name for.
@@ -21,6 +33,7 @@ _ALIASES: Final[Mapping[ArgSpec, str]] = MappingProxyType(
         Int(): "Digits",
     }
 )
+_SPECS: Final = (Any, AbsolutePath, Choice, Const, Int, Key, Matches, Never, PathWithin)
 
 
 class Imports:
@@ -38,6 +51,8 @@ class Imports:
 def typed(param: Param, imports: Imports) -> Expression:
     """Print a parameter as it stands in a signature."""
     whole = prefixed(f"{param.name}: ", annotation(param, imports))
+    if param.kind is Kind.FLAG:
+        return suffixed(whole, " = False")
     return suffixed(whole, " | None = None") if param.optional else whole
 
 
@@ -51,6 +66,8 @@ def prefixed(text: str, expression: Expression) -> Expression:
             return text + show(value)
         case Union(head, members, tail):
             return Union(text + head, members, tail)
+        case Clauses(head, parts, tail):
+            return Clauses(text + head, parts, tail)
         case str():
             return text + expression
 
@@ -67,6 +84,11 @@ def annotation(param: Param, imports: Imports) -> Expression:
     match param.kind, param.spec:
         case (Kind.VARIABLE, _):
             return imports.use(TYPES, "EnvValue")
+        case (Kind.FLAG, _):
+            return "bool"
+        case (Kind.ITEMS, _):
+            item = annotation(replace(param, kind=Kind.WORD), imports)
+            return Group("tuple[", (item, "..."), "]")
         case (Kind.PID, _):
             return imports.use(TYPES, "Pid")
         case (_, Choice(values)):
@@ -79,10 +101,11 @@ def annotation(param: Param, imports: Imports) -> Expression:
         case (_, spec):
             imports.use("typing", "Annotated")
             base = "int | str" if isinstance(spec, Int) else "str"
-            return Group("Annotated[", (base, _specification(spec, imports)), "]")
+            return Group("Annotated[", (base, specification(spec, imports)), "]")
 
 
-def _specification(spec: ArgSpec, imports: Imports) -> Expression:
+def specification(spec: ArgSpec, imports: Imports) -> Expression:
+    """Print what a value may be, as metadata of its type."""
     name = imports.use(TYPES, type(spec).__name__)
     items: list[Expression] = []
     for number, field in enumerate(fields(spec)):
@@ -90,6 +113,10 @@ def _specification(spec: ArgSpec, imports: Imports) -> Expression:
         printed: Expression
         if isinstance(value, str):
             printed = Text(value, quote_pattern if isinstance(spec, Matches) else quote)
+        elif isinstance(value, _SPECS):
+            printed = specification(value, imports)
+        elif isinstance(value, tuple):
+            printed = Group("(", tuple(map(quote, value)), ")", lonely=True)
         else:
             printed = repr(value)
         # the first field is what the specification is about; flags and bounds are named

@@ -6,12 +6,15 @@ module. How modules are put together is `render`'s business.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Final
 
-from privmigrate.convert.annotate import TYPES, Imports, annotation, prefixed, typed
-from privmigrate.convert.layout import Expression, Group, Text, Union, docstring, lay_out
+from privmigrate.argv.template import Template
+from privmigrate.convert.annotate import RUNTIME, TYPES, Imports, annotation, prefixed, typed
+from privmigrate.convert.body import call, row, usage
+from privmigrate.convert.layout import Expression, Group, Union, docstring, lay_out
+from privmigrate.convert.listing import WORDS, usage_of, words_parameter
 from privmigrate.convert.operation import (
+    Call,
     Cat,
     Hole,
     Kill,
@@ -29,9 +32,9 @@ from privmigrate.convert.text import quote, quote_formatted
 
 MARK: Final = "# privmigrate:"
 EXEC_DIRS: Final = "EXEC_DIRS"
-RUNTIME: Final = "privmigrate.privsep"
 
 _WIDTH: Final = 79
+_MOST_CALLERS: Final = 3
 _TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked for, not used
 
 
@@ -67,34 +70,48 @@ def function(op: Op, package: Package) -> Unit:
     )
     lines.extend(lay_out(signature))
     lines.extend(docstring(_sentences(op)))
-    lines.extend(lay_out(_call(op, package, imports), 4, before="return "))
+    lines.extend(lay_out(call(op, _executable_of(op, package), imports), 4, before="return "))
     text = "\n".join(_without_lint(lines))
-    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources))
+    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources, op.calls))
 
 
-def provenance(key: str, sources: Sequence[Source]) -> str:
+def provenance(key: str, sources: Sequence[Source], calls: Sequence[Call] = ()) -> str:
     """The one line above a unit that says where it comes from."""
     line = f"{MARK} {key} "
+    if calls:
+        # half of what is left for each
+        rules = _enumerated(f"{line} rules:", sources, (_WIDTH + len(line)) // 2)
+        more = f" +{len(calls) - 1}" if len(calls) > 1 else ""
+        room = _WIDTH - len(f"{rules}  sites: {more}")
+        shown = [call.within(room) if not n else call for n, call in enumerate(calls)]
+        line = _enumerated(f"{rules}  sites:", shown, _WIDTH)
+    else:
+        line = _enumerated(line, sources, _WIDTH)
+    printable = "".join(c if c.isprintable() else "?" for c in line)
+    return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
+
+
+def _enumerated(line: str, items: Sequence[object], width: int) -> str:
+    """As many of them as there is room for, at least one, and how many are left."""
     shown = 0
-    for source in sources:
-        more = f" +{len(sources) - shown - 1}" if shown + 1 < len(sources) else ""
-        part = f"{',' if shown else ''} {source}"
-        if shown and len(line + part + more) > _WIDTH:
+    for item in items:
+        more = f" +{len(items) - shown - 1}" if shown + 1 < len(items) else ""
+        part = f"{',' if shown else ''} {item}"
+        if shown and len(line + part + more) > width:
             break
         line += part
         shown += 1
-    if shown < len(sources):
-        line += f" +{len(sources) - shown}"
-    printable = "".join(c if c.isprintable() else "?" for c in line)
-    return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
+    if shown < len(items):
+        line += f" +{len(items) - shown}"
+    return line
 
 
 def prefix_class(prefix: Prefix, package: Package) -> Unit:
     """Print the class of a chain: a tuple, so that it travels to the daemon as it is."""
     imports = Imports()
     lines = [f"class {prefix.name}({imports.use('typing', 'NamedTuple')}):"]
-    usage = _usage(prefix.command, prefix.words, prefix.params)
-    lines.extend(docstring([f"The prefix {usage}."]))
+    shown = usage(prefix.command, prefix.words, prefix.params)
+    lines.extend(docstring([f"The prefix {shown}."]))
     lines.append("")
     for param in prefix.params:
         lines.extend(lay_out(typed(param, imports), 4))
@@ -112,14 +129,14 @@ def prefix_class(prefix: Prefix, package: Package) -> Unit:
     if prefix.optional:
         field = f"self.{prefix.params[-1].name}"
         lines.append(f"        if {field} is None:")
-        lines.extend(lay_out(_tuple(words[:-1]), 12, before="return "))
-    lines.extend(lay_out(_tuple(words), 8, before="return "))
+        lines.extend(lay_out(row(words[:-1]), 12, before="return "))
+    lines.extend(lay_out(row(words), 8, before="return "))
     if prefix.capabilities:
         imports.use(RUNTIME, "capabilities")
         lines.extend(["", "    def needs(self) -> tuple[int, ...]:"])
         lines.append('        """Return the capabilities that the prefix needs itself."""')
         needed = [f"capabilities.{each}" for each in prefix.capabilities]
-        lines.extend(lay_out(_tuple(needed), 8, before="return "))
+        lines.extend(lay_out(row(needed), 8, before="return "))
     text = "\n".join(_without_lint(lines))
     return Unit(prefix.key, text, frozenset(imports.pairs), provenance(prefix.key, prefix.sources))
 
@@ -138,7 +155,7 @@ def executable(module: str, candidates: tuple[str, ...], package: Package) -> Un
 
 def directories(package: Package) -> Unit:
     """Print the folders in which bare names are looked up."""
-    group = _tuple([quote(folder) for folder in package.exec_dirs])
+    group = row([quote(folder) for folder in package.exec_dirs])
     lines = lay_out(group, before=f"{EXEC_DIRS} = ")
     return Unit(f"={EXEC_DIRS}", "\n".join(_without_lint(lines)), frozenset())
 
@@ -182,6 +199,8 @@ def _command_decorator(op: Op, imports: Imports) -> list[str]:
 
 
 def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expression]:
+    if op.templates:
+        yield words_parameter(op.templates, imports)
     for param in op.params:
         if not param.keyword:
             yield typed(param, imports)
@@ -210,44 +229,16 @@ def _prefix_types(names: Sequence[str], package: Package, imports: Imports) -> S
     return names
 
 
-def _call(op: Op, package: Package, imports: Imports) -> Expression:
-    match op.native:
-        case Kill(programs):
-            names = (param.name for param in op.params)
-            native = imports.use(RUNTIME, "natives")
-            return Group(f"{native}.kill(", (*names, *map(_quoted, programs)), ")")
-        case Cat(path):
-            return Group(f"{imports.use(RUNTIME, 'natives')}.cat(", (_quoted(path),), ")")
-        case None:
-            pass
-    items: list[Expression] = [package.constants[op.module, op.candidates]]
-    items.extend(_word(word, op.params) for word in op.words)
-    if op.rest:
-        items.extend(f"argument_{number}" for number in range(1, op.rest.minimum + 1))
-        items.append("*args")
-    if op.environment:
-        items.append(_environment(op, imports))
-    if op.stdin:
-        items.append("stdin=stdin")
-    if op.run_as != "root":
-        items.append(f"user={quote(op.run_as)}")
-    if op.prefixes:
-        items.append("under=under")
-    return Group(f"{imports.use(RUNTIME, 'run')}(", tuple(items), ")")
-
-
-def _quoted(text: str) -> Expression:
-    return quote(text)
-
-
-def _word(word: Word, params: Sequence[Param]) -> Expression:
-    match word:
-        case Lit(text):
-            return Text(text)
-        case Hole(number, "", ""):
-            return params[number].name
-        case Hole(number, prefix, suffix):
-            return quote_formatted(prefix, params[number].name, suffix)
+def _executable_of(op: Op, package: Package) -> Expression:
+    """The constant of its executable, or of the one that the first word names."""
+    constants = [package.constants[op.module, paths] for paths in op.executables]
+    if not op.commands:
+        return constants[0] if constants else ""
+    names = (name for name, _ in op.commands)
+    items = tuple(
+        f"{quote(name)}: {constant}" for name, constant in zip(names, constants, strict=True)
+    )
+    return Group("{", items, f"}}[str({WORDS}[0])]")
 
 
 def _self_word(word: Word, prefix: Prefix) -> str:
@@ -260,32 +251,6 @@ def _self_word(word: Word, prefix: Prefix) -> str:
             return quote_formatted(before, field, after) if before or after else f"str({field})"
 
 
-def _environment(op: Op, imports: Imports) -> Expression:
-    environment = op.environment
-    if environment is None:
-        raise AssertionError("only an EnvFilter has an environment")
-    fixed = tuple(f"{quote(name)}: {quote(value)}" for name, value in environment.fixed)
-    items: list[Expression] = [Group("{", fixed, "}") if fixed else "{}"]
-    if len(environment.combinations) > 1:
-        items.extend(_tuple([quote(name) for name in names]) for names in environment.combinations)
-    variables = [param for param in op.params if param.kind is Kind.VARIABLE]
-    plain = [param for param in variables if _is_keyword(param.text)]
-    others = [param for param in variables if not _is_keyword(param.text)]
-    items.extend(f"{param.text}={param.name}" for param in plain)
-    if others:
-        pairs = tuple(f"{quote(param.text)}: {param.name}" for param in others)
-        items.append(Group("**{", pairs, "}"))
-    return Group(f"env={imports.use(RUNTIME, 'environment')}(", tuple(items), ")")
-
-
-def _is_keyword(text: str) -> bool:
-    return text.isidentifier() and text.isascii() and not iskeyword(text)
-
-
-def _tuple(items: Sequence[str]) -> Expression:
-    return Group("(", tuple(items), ")", lonely=True) if items else "()"
-
-
 def _sentences(op: Op) -> Iterable[str]:
     match op.native:
         case Kill(programs):
@@ -293,29 +258,44 @@ def _sentences(op: Op) -> Iterable[str]:
             yield f"Signal a process that runs {what}."
         case Cat(path):
             yield f"Read ``{path}``."
+        case None if op.templates:
+            yield _listed_sentence(op.templates)
         case None:
             user = "" if op.run_as == "root" else f" as {op.run_as}"
-            usage = _usage(op.command, op.words, op.params, rest=op.rest is not None)
-            yield f"Run {usage}{user}."
+            shown = usage(op.command, op.words, op.params, rest=op.rest is not None)
+            yield f"Run {shown}{user}."
+    if op.natively:
+        yield "Done by system calls where the daemon can, otherwise by the command."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     elif op.width is Width.WIDE:
         yield "Wide: a shell runs this text, so that it can do anything."
     for text in op.narrower:
         yield f"Narrower than the filter: {text}."
+    if op.calls:
+        yield _calls_sentence(op.calls)
 
 
-def _usage(
-    command: str, words: Sequence[Word], params: Sequence[Param], *, rest: bool = False
-) -> str:
-    parts = [command]
-    for word in words:
-        match word:
-            case Lit(text):
-                parts.append(text or "''")
-            case Hole(number, prefix, suffix):
-                parts.append(prefix + params[number].name.upper().strip("_") + suffix)
-    return f"``{' '.join([*parts, '...'] if rest else parts)}``"
+def _listed_sentence(lines: Sequence[Template]) -> str:
+    shown = usage_of(lines[0])
+    if len(lines) == 1:
+        return f"Run {shown}, given as a list."
+    return f"Run one of {len(lines)} command lines given as a list, such as {shown}."
+
+
+def _calls_sentence(calls: Sequence[Call]) -> str:
+    """Without lines, so that the text stays while code moves."""
+    places = list(dict.fromkeys((call.module, call.function) for call in calls))
+    shown = [
+        f"``{function}`` of ``{module}``" if function else f"``{module}``"
+        for module, function in places[:_MOST_CALLERS]
+    ]
+    more = len(places) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    *others, last = shown
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"Called by {listed}."
 
 
 def _without_lint(lines: Iterable[str]) -> Iterable[str]:

@@ -45,7 +45,19 @@ class Union:
     tail: str = ""
 
 
-Expression = str | Group | Text | Union
+@dataclass(frozen=True, slots=True)
+class Clauses:
+    """``head`` with parts that blanks separate, where it is too long each on its own line.
+
+    So a conditional expression is written, and a comprehension.
+    """
+
+    head: str
+    parts: tuple["Expression", ...]
+    tail: str
+
+
+Expression = str | Group | Text | Union | Clauses
 
 
 def flat(expression: Expression) -> str | None:
@@ -57,6 +69,9 @@ def flat(expression: Expression) -> str | None:
             return show(value)
         case Union(head, members, tail):
             return head + " | ".join(members) + tail
+        case Clauses(head, clauses, tail):
+            parts = [flat(clause) for clause in clauses]
+            return None if None in parts else head + " ".join(filter(None, parts)) + tail
         case Group(head, items, tail):
             parts = [flat(item) for item in items]
             if None in parts:
@@ -78,6 +93,11 @@ def lay_out(
             lines = [space + before + head]
             for item in items:
                 lines.extend(lay_out(item, indent + STEP, after=","))
+            return [*lines, space + tail + after]
+        case Clauses(head, clauses, tail):
+            lines = [space + before + head]
+            for clause in clauses:
+                lines.extend(lay_out(clause, indent + STEP))
             return [*lines, space + tail + after]
         case Union(head, members, tail):
             lines = [space + before + head + members[0]]

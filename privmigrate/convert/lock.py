@@ -40,6 +40,7 @@ class Lock:
 
     package: str = ""
     files: Mapping[str, LockedFile] = field(default_factory=dict)
+    options: tuple[str, ...] = ()  # that decide what is generated, by their names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def parse_lock(text: str, file: str) -> Lock:
                 )
                 for name, entry in data["files"].items()
             },
+            _texts(data.get("options", [])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{file}: error: is no lock of ours: {error!r}") from error
@@ -146,9 +148,10 @@ def print_lock(lock: Lock) -> str:
         head = f'{json.dumps(name)}: {{"sha256": {json.dumps(entry.digest)}, "units": ['
         files.append(f"  {head}\n{units}\n  ]}}" if units else f"  {head}]}}")
     body = ",\n".join(files)
-    return (
-        f'{{"format": {_FORMAT}, "package": {json.dumps(lock.package)}, "files": {{\n{body}\n}}}}\n'
-    )
+    head = f'"format": {_FORMAT}, "package": {json.dumps(lock.package)}'
+    if lock.options:
+        head += f', "options": {json.dumps(lock.options)}'
+    return f'{{{head}, "files": {{\n{body}\n}}}}\n'
 
 
 def _record_as_json(record: Record) -> dict[str, object]:
@@ -185,6 +188,45 @@ def write(folder: Path, texts: Mapping[str, str], before: Mapping[str, str]) -> 
         raise InputError(f"{folder}: error: cannot be written: {error.strerror}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_sources(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
+    """Write files of a service, each (what was read, what it becomes); all or none.
+
+    Everything is written beside its file first, and nothing is put into place if one of them has
+    changed since; if putting one into place fails, those before it are put back.
+    """
+    staged: list[tuple[Path, Path, bytes]] = []
+    done: list[tuple[Path, bytes]] = []
+    try:
+        for name, (before, after) in changes.items():
+            path = Path(os.path.realpath(name))
+            staged.append((path, _stage_beside(path, after), before))
+        for path, _, before in staged:
+            if path.read_bytes() != before:
+                raise InputError(f"{path}: error: has been changed just now (try again)")
+        for path, temporary, before in staged:
+            temporary.replace(path)
+            done.append((path, before))
+    except OSError as error:
+        for path, before in done:
+            _stage_beside(path, before).replace(path)
+        raise InputError(f"{error.filename}: error: cannot be written: {error.strerror}") from error
+    finally:
+        for _, temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+    for folder in {path.parent for path, _ in done}:
+        _sync(folder)
+
+
+def _stage_beside(path: Path, data: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=_STAGING, dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _like(path, Path(name), 0o666)
+    return Path(name)
 
 
 def _remove_leftovers(folder: Path) -> None:

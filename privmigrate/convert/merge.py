@@ -139,6 +139,12 @@ class _Merge:
         if record.state is not State.ORPHAN:
             self.notes.append(Note(place, "is kept, though no rule asks for it any more"))
 
+    def stay(self, record: Record, piece: Piece) -> None:
+        """Keep what is called, as it is: the calls were sites once."""
+        self.pieces.append(piece)
+        self.kept.append(piece.text)
+        self.records.append(record)
+
     def drop_unused(self) -> None:
         """Leave out executables that only deleted functions ran."""
         names = names_in([each.text for each in self.pieces if not each.identity.startswith("=")])
@@ -174,10 +180,12 @@ def merge(
     disk: ModuleText | None,
     choices: Choices,
     used: frozenset[str] = frozenset(),
+    called: frozenset[str] = frozenset(),
 ) -> Merged:
     """Bring the three together for one module; `disk` is None where there is no such file yet.
 
-    `used` are names that kept text of other modules takes from this one.
+    `used` are names that kept text of other modules takes from this one, `called` entrypoints
+    that the service calls.
     """
     known = {record.identity: record for record in records}
     disk = _without_copies(disk, known) if disk else None
@@ -193,7 +201,11 @@ def merge(
     for record in records:
         if record.identity in asked or record.identity in {"", DOC}:
             continue
-        if record.identity in pieces and not record.identity.startswith("="):
+        if record.identity not in pieces or record.identity.startswith("="):
+            continue
+        if f"{module}.{record.name}" in called and record.state is not State.ORPHAN:
+            state.stay(record, pieces[record.identity])
+        else:
             state.orphan(record, pieces[record.identity])
     if disk:
         ours = {record.identity for record in records} | asked
@@ -202,8 +214,8 @@ def merge(
         _insert(
             state.pieces, [piece for piece in disk.pieces if piece not in foreign], foreign, disk
         )
-    names = names_in(state.kept)
-    _keep_constants(state, records, disk, names | used)
+    _keep_constants(state, records, disk, names_in(state.kept) | used)
+    names = names_in(state.kept)  # with those of the constants
     imports = {Import(*pair) for pair in state.imports}
     if disk:
         bound = {each.bound for each in imports}

@@ -10,13 +10,26 @@ from dataclasses import replace
 from typing import Final
 
 from privmigrate.convert import vocabulary
+from privmigrate.convert.listing import WORDS
+from privmigrate.convert.name_calls import names_of_call
 from privmigrate.convert.operation import Kill, Kind, Lit, Op, Param, Prefix, Source, program_family
 from privmigrate.convert.place import PURPOSES, Recorded
 from privmigrate.convert.text import class_name, constant_name, identifier
 
 # What generated modules import or define under a lower-case name.
 _IMPORTED: Final = frozenset(
-    ("capabilities", "command", "environment", "natives", "priv_context", "run")
+    (
+        "capabilities",
+        "command",
+        "environment",
+        "hole",
+        "line",
+        "natives",
+        "optional",
+        "priv_context",
+        "repeated",
+        "run",
+    )
 ) | frozenset(f"{name}_context" for name in PURPOSES)
 # What a parameter may not hide in its function's body, and what every command has.
 _IN_BODIES: Final = frozenset(
@@ -25,9 +38,10 @@ _IN_BODIES: Final = frozenset(
 # What the runtime calls its own classes.
 _CLASSES: Final = frozenset(
     (
-        "AbsolutePath", "Annotated", "Any", "Argument", "Choice", "Const", "Digits", "EnvValue",
+        "AbsolutePath", "Annotated", "Any", "Argument", "Choice", "CommandLines", "Const", "Digits",
+        "EnvValue",
         "ExecResult", "Executable", "Int", "Key", "Literal", "Matches", "NamedTuple", "Netns",
-        "Never", "Operand", "Output", "PathWithin", "Pid", "Prefix", "Stdin", "Word",
+        "Never", "Operand", "Output", "PathWithin", "Pid", "Prefix", "Stdin", "Word", "Words",
     )
 )  # fmt: skip
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
@@ -85,14 +99,23 @@ def name_ops(
         names[number] = _free(_names(op), used)
         used.add(names[number])
     return tuple(
-        replace(op, name=names[number], params=_name_params(op.params, recorded.get(op.key)))
+        replace(
+            op,
+            name=names[number],
+            params=_name_params(op.params, recorded.get(op.key), _taken_in(op)),
+        )
         for number, op in enumerate(ops)
     )
 
 
 def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
     """Who gets a name first: what is narrow, then what is plainly the command."""
-    return op.rest is not None, op.environment is not None, op.sources
+    wide = op.rest is not None
+    if op.calls:
+        names = op.environment.combinations if op.environment else ()
+        order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
+        return wide, bool(op.templates), order
+    return wide, op.environment is not None, op.sources
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:
@@ -102,6 +125,8 @@ def _free(names: Iterable[str], taken: set[str]) -> str:
 def _names(op: Op) -> Iterator[str]:
     """Names for an operation, best first, without end."""
     base = _base_name(op)
+    if op.calls and op.rest is None:
+        yield from names_of_call(op)
     yield base
     if op.environment:
         yield f"{base}_env"
@@ -172,12 +197,18 @@ def _telling_words(op: Op, *, every: bool) -> Iterator[str]:
             yield identifier(word.text).strip("_")
 
 
-def _name_params(params: Sequence[Param], known: Recorded | None) -> tuple[Param, ...]:
+def _taken_in(op: Op) -> frozenset[str]:
+    return _IN_BODIES | {WORDS} if op.templates else _IN_BODIES
+
+
+def _name_params(
+    params: Sequence[Param], known: Recorded | None, in_body: frozenset[str] = _IN_BODIES
+) -> tuple[Param, ...]:
     if known and len(known.params) == len(params):
         return tuple(
             replace(param, name=name) for param, name in zip(params, known.params, strict=True)
         )
-    taken = set(_IN_BODIES)
+    taken = set(in_body)
     named = []
     for param in params:
         name = _free(_param_names(param), taken)

@@ -1,14 +1,16 @@
 """What will be written: one `Op` for each generated entrypoint, one `Prefix` for each chain.
 
 Every stage between reading and rendering takes and returns these values. A word of the command
-line is either fixed (`Lit`) or filled by a parameter (`Hole`); an operation that is wide has a
-`Rest` after its words.
+line is either fixed (`Lit`) or filled by a parameter (`Hole`); where it was made from calls, some
+words may be optional (`Option`) or there for every item of a list (`Each`); an operation that is
+wide has a `Rest` after its words.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from privmigrate.argv import template as argv
 from privmigrate.argv.spec import ArgSpec
 
 
@@ -29,6 +31,7 @@ class Fate(Enum):
     DEAD = "dead"  # no command line that would do anything is allowed by it
     SHADOWED = "shadowed"  # another rule takes every command line before it
     UNKNOWN = "unknown class"  # rootwrap skips it
+    UNUSED = "unused"  # no call needs it: a privilege to drop
     REFUSED = "refused"  # what it allows cannot be had safely
 
 
@@ -39,6 +42,8 @@ class Kind(Enum):
     VARIABLE = "variable"  # the value of an environment variable
     PID = "pid"
     SIGNAL = "signal"
+    FLAG = "flag"  # whether an option is there
+    ITEMS = "items"  # several words of one kind
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,6 +57,31 @@ class Source:
     def __str__(self) -> str:
         """As it is printed in comments and tables."""
         return f"{self.file}:{self.line} {self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """A call site: its file below the top of its package, its line, and the function it is in."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        """As it is printed in comments and tables."""
+        return f"{self.file}:{self.line}"
+
+    def within(self, room: int) -> str:
+        """The same in so many characters, without the outermost folders if need be."""
+        text = str(self)
+        while len(text) > room and "/" in text:
+            text = text.partition("/")[2]
+        return text
+
+    @property
+    def module(self) -> str:
+        """The dotted name of its module."""
+        return self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +110,24 @@ class Hole:
     suffix: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Words that are there when the parameter with this number is given, or is true."""
+
+    number: int
+    words: tuple[Lit | Hole, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Words for every item of the parameter with this number, which fills their hole."""
+
+    number: int
+    words: tuple[Lit | Hole, ...]
+
+
 Word = Lit | Hole
+Segment = Word | Option | Each
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +206,11 @@ class Op:
         remarks: what the person should know, for the table.
         comments: the comment lines above the rules.
         stdin: the command may read its standard input.
+        templates: every command line that it takes as a list, for a checked one.
+        commands: where the lists are of several commands, what each is called and its candidates.
+        natively: `natives.do` does it, and executes the command where it cannot.
+        within: the folder that its path is checked to lie in, for a native.
+        calls: the call sites that it was made from, sorted.
         prefixes: names of the prefix classes that it may run under.
         capabilities: what its commands get; None means everything its context has.
         module, name, context: where it goes and what it is called.
@@ -170,7 +222,7 @@ class Op:
     run_as: str
     filter_class: str
     sources: tuple[Source, ...]
-    words: tuple[Word, ...] = ()
+    words: tuple[Segment, ...] = ()
     params: tuple[Param, ...] = ()
     rest: Rest | None = None
     environment: Environment | None = None
@@ -182,11 +234,51 @@ class Op:
     remarks: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
     stdin: bool = False
+    templates: tuple[argv.Template, ...] = ()
+    commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    natively: bool = False
+    within: str = ""
+    calls: tuple[Call, ...] = ()
     prefixes: tuple[str, ...] = ()
     capabilities: tuple[str, ...] | None = None
     module: str = ""
     name: str = ""
     context: str = ""
+
+    @property
+    def plain_words(self) -> tuple[Word, ...]:
+        """The words without parts that may be left out or repeated; all, where a rule made it."""
+        return tuple(word for word in self.words if isinstance(word, Lit | Hole))
+
+    @property
+    def executables(self) -> tuple[tuple[str, ...], ...]:
+        """The candidates of everything that it executes."""
+        if self.native is not None:
+            return ()
+        return tuple(paths for _, paths in self.commands) or (self.candidates,)
+
+    @property
+    def by_command(self) -> tuple["Op", ...]:
+        """The operation for each of its commands by itself."""
+        if not self.commands:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                command=name.rpartition("/")[2],
+                candidates=paths,
+                commands=(),
+                templates=tuple(
+                    each for each in self.templates if each.segments[:1] == (argv.Lit(name),)
+                ),
+            )
+            for name, paths in self.commands
+        )
+
+    @property
+    def remembered(self) -> tuple[Source, ...]:
+        """The rules by which a later run finds it again: what calls need is found by its key."""
+        return () if self.calls else self.sources
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -204,6 +296,8 @@ class Op:
                 native = ("cat", path)
             case None:
                 pass
+        if self.templates:
+            native = ("templates", self.templates)
         return (self.command, self.run_as, self.words, specs, self.rest, fixed, native)
 
     @property
@@ -233,6 +327,11 @@ class Prefix:
     patterns: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def plain_words(self) -> tuple[Word, ...]:
+        """As an operation has them."""
+        return self.words
 
     @property
     def key(self) -> str:

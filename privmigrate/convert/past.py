@@ -34,7 +34,7 @@ def recall(lock: Lock | None, ops: Sequence[Op], prefixes: Sequence[Prefix]) -> 
     """Find the operations of this run in the lock."""
     files = lock.files if lock else {}
     keys = [op.key for op in ops] + [prefix.key for prefix in prefixes]
-    sources = [op.sources for op in ops] + [prefix.sources for prefix in prefixes]
+    sources = [op.remembered for op in ops] + [prefix.sources for prefix in prefixes]
     current = dict(zip(keys, sources, strict=True))
     recorded: dict[str, Recorded] = {}
     gone: dict[str, tuple[str, Record]] = {}

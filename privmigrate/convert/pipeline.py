@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from privmigrate.convert import code
+from privmigrate.callsites.site import Site
+from privmigrate.convert import annotate, code
+from privmigrate.convert.calls import from_calls
 from privmigrate.convert.chain import attach
 from privmigrate.convert.layout import docstring
 from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
 from privmigrate.convert.lower import lower
 from privmigrate.convert.merge import DOC, Choices, Note, State, Wanted, digest, merge
 from privmigrate.convert.name import name_constants, name_ops, name_prefixes
+from privmigrate.convert.natively import natively
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source
 from privmigrate.convert.past import Past, recall, rule_names
 from privmigrate.convert.place import (
@@ -19,11 +22,15 @@ from privmigrate.convert.place import (
     equip,
     modules_of,
     place_in_context,
+    place_in_family,
     place_in_module,
 )
+from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
+from privmigrate.convert.still import Needed, needs_of_called
 from privmigrate.convert.unify import unify, unify_prefixes
+from privmigrate.convert.use import Unlinked, Use
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.rootwrap.rule import Rule, Status
 
@@ -32,7 +39,12 @@ _INIT = "__init__"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person chose."""
+    """What the person chose.
+
+    Attributes:
+        made_with: the options that decide what is generated, for the lock.
+        called: entrypoints of an earlier run that the service calls by now.
+    """
 
     package: str = "privileged"
     runtime: str = "privmigrate"
@@ -40,13 +52,17 @@ class Options:
     single_context: bool = False
     needs: Needs = field(default_factory=lambda: Needs({}))
     choices: Choices = field(default_factory=Choices)
+    keep_unreferenced: bool = False
+    made_with: tuple[str, ...] = ()
+    called: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """Everything that came of it: what to write, and what to tell.
 
-    `texts` has every file of the package that is ours, the lock among them, by its name.
+    `texts` has every file of the package that is ours, the lock among them, by its name; `uses` and
+    `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments.
     """
 
     ops: tuple[Op, ...]
@@ -54,26 +70,48 @@ class Conversion:
     outcomes: tuple[Outcome, ...]
     notes: tuple[Note, ...]
     texts: Mapping[str, str]
+    uses: tuple[Use, ...] = ()
+    unlinked: tuple[Unlinked, ...] = ()
+    wide: tuple[Source, ...] = ()
 
 
-def convert(rules: Sequence[Rule], options: Options, disk: Disk) -> Conversion:
-    """Convert rules whose places name files as the output shall name them."""
+def convert(
+    rules: Sequence[Rule], options: Options, disk: Disk, sites: Sequence[Site] | None = None
+) -> Conversion:
+    """Convert rules whose places name files as the output shall name them.
+
+    With call sites, what is generated is what these need of the rules.
+    """
     live, outcomes = _sift(rules)
     lowered = refuse_taken(lower(rule, _source(rule)) for rule in live)
     outcomes += [each for each in lowered if isinstance(each, Outcome)]
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
+    wide = tuple(sorted(source for op in ops if op.rest for source in op.sources))
     past = recall(disk.lock, ops, prefixes)
-    modules = modules_of(rule.span.file for rule in rules)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
-    ops = attach(ops, prefixes)
-    ops = tuple(_placed(op, modules, past) for op in ops)
+    plans: tuple[Plan, ...] = ()
+    unlinked: tuple[Unlinked, ...] = ()
+    if sites is None:
+        modules = modules_of(rule.span.file for rule in rules)
+        ops = tuple(_placed(op, modules, past) for op in attach(ops, prefixes))
+    else:
+        found = from_calls(ops, prefixes, sites, keep_unreferenced=options.keep_unreferenced)
+        outcomes += found.outcomes
+        prefixes, plans, unlinked = found.prefixes, found.plans, found.unlinked
+        past = recall(disk.lock, found.ops, prefixes)
+        ops = tuple(place_in_family(op, past.recorded.get(op.key)) for op in found.ops)
+        ops = tuple(natively(op) for op in ops)
     ops = name_ops(ops, past.recorded, past.taken)
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
-    texts, notes = _write(ops, prefixes, options, disk, past)
+    # what calls need of a file may be little: all that was read is what it was written from
+    read = () if sites is None else sorted({rule.span.file for rule in rules})
+    texts, notes = _write(ops, prefixes, options, disk, past, read=read)
     outcomes.sort(key=lambda outcome: outcome.source)
-    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts)
+    uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
+    stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
+    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide)
 
 
 def _source(rule: Rule) -> Source:
@@ -108,22 +146,25 @@ def _write(
     options: Options,
     disk: Disk,
     past: Past,
+    *,
+    read: Sequence[str],
 ) -> tuple[dict[str, str], list[Note]]:
     classes = [prefix for prefix in prefixes if not prefix.namespace]
     used: dict[str, set[tuple[str, ...]]] = {}
     for op in ops:
-        if op.native is None:
-            used.setdefault(op.module, set()).add(op.candidates)
+        used.setdefault(op.module, set()).update(op.executables)
     for prefix in classes:
         used.setdefault(COMMON, set()).add(prefix.candidates)
     package = code.Package(
         options.package,
-        "oslo_privsep" if options.runtime == "oslo" else code.RUNTIME,
+        "oslo_privsep" if options.runtime == "oslo" else annotate.RUNTIME,
         options.exec_dirs,
         name_constants(used),
         {prefix.name: prefix for prefix in prefixes},
     )
-    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package)}
+    keys = frozenset([*(op.key for op in ops), *(prefix.key for prefix in prefixes)])
+    still = needs_of_called(disk, past.files, options.called, keys)
+    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package, still)}
     for module in sorted({op.module for op in ops} | set(used)):
         wanted[module] = [
             Wanted(code.executable(module, candidates, package))
@@ -140,17 +181,18 @@ def _write(
         wanted.setdefault(file.removesuffix(".py"), [])
     sources = [*(op.sources for op in ops), *(prefix.sources for prefix in prefixes)]
     files = {source.file for each in sources for source in each}
-    return _texts(wanted, _docs(wanted, ops, files), options, disk, past)
+    return _texts(wanted, _docs(wanted, ops, files | set(read), read), options, disk, past)
 
 
 def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     params = tuple(param.name for param in each.params)
+    sources = each.sources if isinstance(each, Prefix) else each.remembered
     was = past.was.get(each.key, "")
-    return Wanted(unit, each.name, params, rule_names(each.sources), was)
+    return Wanted(unit, each.name, params, rule_names(sources), was)
 
 
-def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
-    needed: dict[str, CapabilitySet | None] = {}
+def _contexts(ops: Sequence[Op], package: code.Package, still: Needed) -> list[Wanted]:
+    needed: dict[str, CapabilitySet | None] = dict(still)
     for op in ops:
         before = needed.get(op.context, CapabilitySet())
         if op.capabilities is None or before is None:
@@ -168,10 +210,14 @@ def _contexts(ops: Sequence[Op], package: code.Package) -> list[Wanted]:
     return units
 
 
-def _docs(wanted: Mapping[str, object], ops: Sequence[Op], files: set[str]) -> dict[str, list[str]]:
+def _docs(
+    wanted: Mapping[str, object], ops: Sequence[Op], files: set[str], read: Sequence[str]
+) -> dict[str, list[str]]:
     docs: dict[str, list[str]] = {}
     for module in wanted:
-        own = sorted({source.file for op in ops if op.module == module for source in op.sources})
+        own = read or sorted(
+            {source.file for op in ops if op.module == module for source in op.sources}
+        )
         if module == _INIT:
             written = (
                 f"Written by privmigrate from {_list(sorted(files))}. What is changed by hand "
@@ -225,14 +271,25 @@ def _texts(
         elif text is not None:
             # as it was written: everything that is remembered is there, and nothing else
             records = ()
-        merged = merge(module, doc, units, records, disk=apart, choices=options.choices, used=used)
+        merged = merge(
+            module,
+            doc,
+            units,
+            records,
+            disk=apart,
+            choices=options.choices,
+            used=used,
+            called=options.called,
+        )
         texts[file] = assemble(merged.module, options.package)
         # only a file that holds nothing of a person's may be written anew without a look at it
         plain = apart is None or texts[file] == _plain_text(module, doc, units, options)
+        if known is not None and texts[file] == text:
+            plain = plain or known.digest == digest(text)
         locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
         kept |= merged.names
-    texts[NAME] = print_lock(Lock(options.package, locked))
+    texts[NAME] = print_lock(Lock(options.package, locked, options.made_with))
     return texts, notes
 
 

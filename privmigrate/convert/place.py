@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
+from privmigrate.convert.forms import command_lines
 from privmigrate.convert.operation import Cat, Kill, Lit, Op, Prefix, Source
 from privmigrate.convert.text import identifier
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet
-from privmigrate.privsep import knowledge
+from privmigrate.privsep import knowledge, natives
 
 COMMON: Final = "common"
 UNVERIFIED: Final = "unverified"
 DECLARED: Final = "declared"
 SINGLE: Final = "default"
+OTHERS: Final = "commands"
 
 # Few contexts, for each is a daemon: kinds of commands that are used together.
 _CONTEXTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -61,6 +63,8 @@ _RUNS_ANOTHER: Final = frozenset(
         "timeout",
     )
 )
+# Contexts whose commands see no network, so that no namespace makes a difference to them.
+_SEE_NO_NETWORK: Final = frozenset(("files", "storage"))
 # The natives' own needs: kill(2) of another user's process, and its /proc/PID/exe.
 _KILL: Final = CapabilitySet.of(Capability.CAP_KILL, Capability.CAP_SYS_PTRACE)
 _CAT: Final = CapabilitySet.of(Capability.CAP_DAC_READ_SEARCH)
@@ -116,8 +120,28 @@ def place_in_module(
     return homes.pop() if len(homes) == 1 else COMMON
 
 
+def place_in_family(op: Op, recorded: Recorded | None) -> Op:
+    """The module of what the command works on; where it was before, if it was anywhere."""
+    family = knowledge.family(op.command) or OTHERS
+    return replace(op, module=recorded.module if recorded else family)
+
+
 def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
-    """Choose context and capabilities."""
+    """Choose context and capabilities; of several commands those that suffice for each."""
+    placed = [_placed(each, needs, single=single) for each in op.by_command]
+    # a command of which nothing is known decides for all
+    decides = next((each for each in placed if each.capabilities is None), placed[0])
+    names = {name for each in placed for name in each.capabilities or ()}
+    known = CapabilitySet.parse(" ".join(names)).names
+    return replace(
+        op,
+        capabilities=None if decides.capabilities is None else known,
+        context=decides.context,
+        remarks=tuple(dict.fromkeys(text for each in placed for text in each.remarks)),
+    )
+
+
+def _placed(op: Op, needs: Needs, *, single: bool) -> Op:
     declared = needs.of(op)
     family = knowledge.family(op.command)
     remarks: tuple[str, ...] = ()
@@ -132,6 +156,11 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
         needed, context = NONE, _CONTEXTS.get(family or "", "process")
     else:
         needed, context, remarks = _known_needs(op, family, needs)
+    if needed is not None and op.natively and (native := natives.find(op.command)):
+        needed |= CapabilitySet.of(*native.CAPABILITIES)
+    if op.calls and "Netns" in op.prefixes and context in _SEE_NO_NETWORK:
+        # these alone of their kind are run in namespaces: the context of the others does not pay
+        context = "network"
     if needed is not None and op.run_as != "root":
         needed |= _OTHER_USER
     return replace(
@@ -145,7 +174,23 @@ def place_in_context(op: Op, needs: Needs, *, single: bool) -> Op:
 def _known_needs(
     op: Op, family: str | None, needs: Needs
 ) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
-    words = [word.text if isinstance(word, Lit) else None for word in op.words]
+    """All that its command lines need."""
+    needed: CapabilitySet = NONE
+    context, remarks = "", dict[str, None]()
+    for line in command_lines(op) or ((None,),):
+        # of a word that is not fixed, nothing is known here
+        words = [word if isinstance(word, str) else None for word in line]
+        more, context, why = _needs_of_line(op, words, family, needs)
+        if more is None:
+            return None, context, why
+        needed |= more
+        remarks.update(dict.fromkeys(why))
+    return needed, context, tuple(remarks)
+
+
+def _needs_of_line(
+    op: Op, words: Sequence[str | None], family: str | None, needs: Needs
+) -> tuple[CapabilitySet | None, str, tuple[str, ...]]:
     evidence = knowledge.lookup([op.command, *words], needs.learned)
     if evidence and family is None and evidence.general and all(r.words for r in evidence.rows):
         why = f"{op.command} was learned with other arguments only: learn these too, or declare it"

@@ -9,6 +9,7 @@ from privmigrate.convert.chain import may_stand_in_front
 from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
+from privmigrate.diagnostics import printable
 from privmigrate.rootwrap.rule import Rule
 
 HEAD: Final = ("filter", "entrypoint", "width", "context", "capabilities")
@@ -31,6 +32,7 @@ class Row:
     capabilities: tuple[str, ...] | None = ()
     under: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    calls: int = 0  # that it was made from
 
     def as_json(self) -> dict[str, object]:
         """Plain values; capabilities are null where nothing is taken away."""
@@ -46,6 +48,7 @@ class Row:
             "capabilities": None if self.capabilities is None else list(self.capabilities),
             "under": list(self.under),
             "remarks": list(self.remarks),
+            **({"calls": self.calls} if self.calls else {}),
         }
 
 
@@ -71,6 +74,7 @@ def rows(
             op.capabilities,
             op.prefixes,
             op.remarks,
+            len(op.calls),
         )
         for op in ops
         for source in op.sources
@@ -79,7 +83,8 @@ def rows(
         wraps = sum(prefix.name in op.prefixes for op in ops)
         remarks = [f"goes in front of {'one entrypoint' if wraps == 1 else f'{wraps} entrypoints'}"]
         left_out = sum(may_stand_in_front(prefix, op) for op in ops) - wraps
-        if left_out:
+        # what is made of calls has in front of it what its calls have
+        if left_out and not any(op.calls for op in ops):
             remarks.append(
                 f"is not offered to {left_out} on files or storage, which see no network"
             )
@@ -117,31 +122,33 @@ def counts(found: Sequence[Row]) -> dict[str, int]:
 
 def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     """Lines of aligned columns; remarks stand below the row that they are about."""
-    cells = [HEAD, *(_cells(row) for row in found)]
+    head = (*HEAD, "calls") if any(row.calls for row in found) else HEAD
+    cells = [head, *(_cells(row)[: len(head)] for row in found)]
     told: set[tuple[str, str]] = set()
-    widths = [max(len(line[number]) for line in cells) for number in range(len(HEAD) - 1)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(head) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
-        text = "  ".join(padded).rstrip()
+        text = printable("  ".join(padded).rstrip())
         row = found[number - 1] if number else None
         yield _coloured(text, row) if colour and row else text
         for remark in row.remarks if row else ():
             # once for an entrypoint, and what is said of every wide one once below
             if row and (row.entrypoint, remark) not in told and remark != GENERAL:
                 told.add((row.entrypoint, remark))
-                yield f"    {remark}"
+                yield f"    {printable(remark)}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     width = row.width.upper() if row.width == Width.WIDE.value else row.width
     if row.fate not in {Fate.ENTRYPOINT, Fate.PREFIX}:
-        return (str(row.source), "-", row.fate.value, "", "")
+        return (str(row.source), "-", row.fate.value, "", "", "")
     return (
         str(row.source),
         row.entrypoint,
         width or row.fate.value,
         row.context,
         _capabilities(row.capabilities),
+        str(row.calls or ""),
     )
 
 

@@ -93,12 +93,12 @@ def _takes(taker: Op | Prefix, later: Op | Prefix) -> bool:
             return taker.native == later.native
     taken = _fixed(taker)
     if isinstance(taker, Prefix) or taker.rest is not None:
-        taken = taken[: len(later.words)]
-    elif isinstance(later, Op) and later.rest is None and len(taken) != len(later.words):
+        taken = taken[: len(later.plain_words)]
+    elif isinstance(later, Op) and later.rest is None and len(taken) != len(later.plain_words):
         return False
     return all(
         text is None or _may_be(text, word, later.params)
-        for text, word in zip(taken, later.words, strict=False)
+        for text, word in zip(taken, later.plain_words, strict=False)
     )
 
 
@@ -106,7 +106,7 @@ def _fixed(taker: Op | Prefix) -> tuple[str | None, ...]:
     """Its words after the command, None where it may match several."""
     if taker.patterns:
         return tuple(text if is_plain(text) else None for text in taker.patterns[1:])
-    return tuple(word.text if isinstance(word, Lit) else None for word in taker.words)
+    return tuple(word.text if isinstance(word, Lit) else None for word in taker.plain_words)
 
 
 def _variables(op: Op) -> set[frozenset[str]]:

@@ -13,7 +13,8 @@ _CLEAN: Final = re.compile(r"[ -~]*\Z")
 _SOFT: Final = frozenset(keyword.softkwlist)
 LONGEST: Final = 48  # characters of a name, so that what defines it fits on a line
 LONGEST_CLASS: Final = 22  # it stands twice on the line of its tag
-RESERVED: Final = frozenset(keyword.kwlist) | _SOFT | frozenset(dir(builtins))
+# "l" is no keyword, but linters take it for a one.
+RESERVED: Final = frozenset(keyword.kwlist) | _SOFT | frozenset(dir(builtins)) | {"l"}
 
 
 def identifier(text: str, *, digit: str = "run_", empty: str = "entrypoint") -> str:
@@ -62,8 +63,10 @@ def quote_pattern(pattern: str) -> str:
 
 def quote_formatted(prefix: str, name: str, suffix: str) -> str:
     """Print ``f"PREFIX{NAME}SUFFIX"``."""
-    around = f"{prefix}\0{suffix}".replace("{", "{{").replace("}", "}}")
-    return "f" + quote(around).replace("\\x00", f"{{{name}}}", 1)
+    # a character that is printed as it is, and is in neither
+    mark = next(each for each in map(chr, range(0x2600, 0x2700)) if each not in prefix + suffix)
+    around = f"{prefix}{mark}{suffix}".replace("{", "{{").replace("}", "}}")
+    return "f" + quote(around).replace(mark, f"{{{name}}}")
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:

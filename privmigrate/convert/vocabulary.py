@@ -16,6 +16,25 @@ FLAGS_WITHOUT_VALUE: Final = frozenset(
     )
 )  # fmt: skip
 
+# Options that take no value in any command that has them.
+PLAIN_FLAGS: Final = frozenset(
+    (
+        "--all", "--bind", "--brief", "--buffered", "--columns", "--force", "--if-exists", "--json",
+        "--may-exist", "--move", "--no-heading", "--noheadings", "--nosuffix", "--parseable",
+        "--quiet", "--rbind", "--readonly", "--recursive", "--script", "--summary", "--sync",
+        "--test", "--thin", "--verbose", "--yes",
+    )
+)  # fmt: skip
+
+# Options that say how something is printed or asked, not what is done: no part of a name.
+NAMELESS_FLAGS: Final = frozenset(
+    (
+        "autobackup", "bare", "buffered", "columns", "force", "format", "if-exists", "may-exist",
+        "no-heading", "no-trunc", "noheadings", "nosuffix", "output", "quiet", "separator",
+        "summary", "timeout", "units", "verbose", "yes",
+    )
+)  # fmt: skip
+
 # (command, option) -> what its value is, where the option itself is no good name.
 FLAG_NAMES: Final = MappingProxyType(
     {

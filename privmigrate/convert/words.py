@@ -33,6 +33,8 @@ _FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _FLAG: Final = re.compile(r"(--?)([A-Za-z][\w-]*)\Z")
 _KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]+\Z")
 _FIXED_PART: Final = re.compile(r"-[A-Za-z]|[\w.-]+[=:](?!//)")
+VALUE_FLAGS: Final = frozenset(("-t", "-o", "--type", "--format", "-n", "-p", "-L"))
+"""Options whose value is a word of its own, and often a fixed one."""
 _QUOTED: Final = re.compile(r"""u?['"]([^'"]*)['"]\Z""")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*\Z")
 
@@ -107,14 +109,14 @@ def _assemble(command: str, specs: Sequence[ArgSpec], comments: Sequence[str]) -
         if isinstance(spec, Const):
             words.append(Lit(spec.text))
             continue
-        named = _named(command, texts, number, prefix)
-        hints = [*named, *called.get(number, ())]
-        if not named:
-            hints.extend(_operand_names(command, bare, spec))
+        given = named(command, texts, number, prefix)
+        hints = [*given, *called.get(number, ())]
+        if not given:
+            hints.extend(operand_names(command, bare, spec))
             bare += 1
         hints.sort(key=lambda hint: len(hint) == 1)  # one letter says little
         words.append(Hole(len(params), prefix, suffix))
-        params.append(Param(Kind.WORD, spec, tuple(hints), keyword=bool(named)))
+        params.append(Param(Kind.WORD, spec, tuple(hints), keyword=bool(given)))
     return Words(tuple(words), tuple(params))
 
 
@@ -147,10 +149,11 @@ def _common_part(values: Sequence[str]) -> str:
     return found[0] if found else ""
 
 
-def _named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
+def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
     """Names from ``key=`` in the word itself, or from the flag or keyword before it."""
     if prefix:
-        key = prefix.lstrip("-").rstrip("=:")
+        # the key of ``of=/dev/`` too
+        key = (prefix.partition("=")[0] if "=" in prefix else prefix).lstrip("-").rstrip("=:")
         flag = vocabulary.FLAG_NAMES.get((command, prefix.rstrip("=:")))
         if _KEYWORD.match(key.rpartition(".")[2]) or flag:
             return [*([flag] if flag else []), key.rpartition(".")[2]]
@@ -161,14 +164,18 @@ def _named(command: str, texts: Sequence[str | None], number: int, prefix: str) 
     if flag:
         return [flag]
     if found := _FLAG.match(before):
-        return [] if command in vocabulary.FLAGS_WITHOUT_VALUE else [found[2]]
+        plain = command in vocabulary.FLAGS_WITHOUT_VALUE or before in vocabulary.PLAIN_FLAGS
+        return [] if plain else [found[2]]
+    if number > 1 and texts[number - 2] in VALUE_FLAGS:
+        return []  # what stands before is a value itself
     # the first word after the command says what is done, not what follows
     if number > 1 and _KEYWORD.match(before) and before.lower() not in vocabulary.VERBS:
         return [before]
     return []
 
 
-def _operand_names(command: str, bare: int, spec: ArgSpec) -> list[str]:
+def operand_names(command: str, bare: int, spec: ArgSpec) -> list[str]:
+    """Names for the operand with this number, counted among the operands alone."""
     return [*vocabulary.OPERANDS.get(command, ())[bare : bare + 1], _role(spec)]
 
 

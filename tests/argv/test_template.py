@@ -28,9 +28,8 @@ from privmigrate.argv.template import (
     Rep,
     Segment,
     Template,
-    join,
-    unify,
 )
+from privmigrate.argv.unify import join, unify
 from privmigrate.errors import Refused
 
 CONVERT = Template(
@@ -180,6 +179,22 @@ UNIFIED: list[tuple[Template, Template, Template | None]] = [
     ),
     (Template((Rep("r", (Lit("a"),)),)), Template((Rep("r", (Lit("b"),)),)), None),
     (Template((Lit("cp"), Hole("a"))), Template((Lit("cp"), Hole("a"), Hole("b"))), None),
+    # "chown HOLE HOLE" would be more than both
+    (
+        Template((Lit("chown"), Hole("owner"), Lit("/a"))),
+        Template((Lit("chown"), Lit("root"), Hole("path"))),
+        None,
+    ),
+    (
+        Template((Hole("a", Const("a")), Hole("b", Const("b")))),
+        Template((Lit("c"), Lit("d"))),
+        None,
+    ),
+    (
+        Template((Hole("a"), Hole("b"))),
+        Template((Lit("c"), Lit("d"))),
+        Template((Hole("a"), Hole("b"))),
+    ),
 ]
 
 
@@ -197,7 +212,28 @@ def test_unified(one: Template, other: Template, both: Template | None) -> None:
         (Const("5"), Int(), Int()),
         (Int(), Choice(("5", "6")), Int()),
         (Int(), Const("x"), None),
-        (Int(), Any(), None),
+        (Int(), Any(), Any()),
+        (Any(operand=True), Int(), Any(operand=True)),
+        (Any(operand=True), Key("-o", Any()), None),
+        (
+            Any(operand=True, newline=False),
+            Matches("(?!-).*:[0-9]+"),
+            None,
+        ),
+        (
+            Any(operand=True, newline=False),
+            Matches("(?:(?!-).+)/x"),
+            Any(operand=True, newline=False),
+        ),
+        (Any(operand=True, newline=False), Matches("(?!-)a|-b"), None),
+        (Any(operand=True, newline=False), Matches(r"(?!-)[^a]*"), None),
+        (Any(operand=True, newline=False), Matches(r"(?!-).\n"), None),
+        (Any(operand=True, newline=False), Matches(r"(?!-).\s"), None),
+        (Any(operand=True, newline=False), Matches("a"), None),
+        (Any(operand=True), Key("o=", Any()), Any(operand=True)),
+        (Any(newline=False), Key("o=", Any()), None),
+        (Any(operand=True, newline=False), AbsolutePath(), Any(operand=True, newline=False)),
+        (PathWithin("/a"), Const("/a/b"), None),
     ],
 )
 def test_joined(one: ArgSpec, other: ArgSpec, both: ArgSpec | None) -> None:

@@ -3,19 +3,22 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privmigrate.argv.spec import Choice, Int, Matches
+from privmigrate.callsites.site import Site
 from privmigrate.convert import Options, convert
 from privmigrate.convert.layout import Text, lay_out
 from privmigrate.convert.lock import Disk, write
 from privmigrate.convert.source import read_sources, relabel
 from privmigrate.convert.text import quote, quote_formatted, quote_pattern
 from tests.convert.packages import EXEC_DIRS, converted, rules_of
+from tests.convert.sites import call, each, site, template, value, when, word
 
 PROJECT = Path(__file__).resolve().parents[2]
 # OpenStack's style; what it is checked with has to leave generated code as it is.
@@ -29,7 +32,7 @@ force-single-line = true
 MYPY = """
 [mypy]
 strict = True
-[mypy-prctl.*,_prctl.*,msgpack.*]
+[mypy-prctl.*,_prctl.*,msgpack.*,pyroute2.*]
 ignore_missing_imports = True
 """
 
@@ -69,6 +72,54 @@ w4: CommandFilter, 0.0.0.0, root
 """  # noqa: E501
 
 
+CALLED = r"""
+x: CommandFilter, x, root
+y: CommandFilter, y, root
+z: EnvFilter, env, root, LC_ALL=C, LANG=, class=, z
+i: IpFilter, ip, root
+i2: IpNetnsExecFilter, ip, root
+c: ChainingRegExpFilter, nice, root, nice, -n, \d+
+r: RegExpFilter, /tmp/r, root, r, /tmp/.+, k=\d+, (a"|b')
+chmod: CommandFilter, chmod, root
+k1: KillFilter, root, /usr/bin/a, -9
+k2: KillFilter, root, /usr/bin/b, -9
+f: ReadFileFilter, /etc/x
+"""
+LONG = "very-long-fixed-word-without-any-blank-in-it-that-does-not-fit-on-one-line-of-text"
+
+
+def calls() -> Iterator[Site]:
+    """Every part that a generated function may have, with names and texts that are awkward."""
+    item = value("item")
+    shapes = [
+        template("x", when("class_", "--class", value("class_")), when("if_", "-f"), value("run")),
+        template("x", "-l", value("l"), when("no", "-l"), when("O", "-O"), when("I", "-I", "x")),
+        template("x", "a", when("yes", f"--{LONG}", value("long")), when("no", f"--{LONG}")),
+        template("x", "b", each("item", "-o", word("k=", item), element="item"), value("args")),
+        template("x", "c", each("words", word("'", value("word"), '"'), element="word")),
+        template("x", "d", each("lines", LONG, word(f"{LONG}=", value("word")), element="word")),
+        template("x", "e", word("/tmp/", value("a"), "/", value("b")), word("{", value("c"), "}")),
+        template("x", "f", word(value("kind", Choice(("a", "b"))), ":", value("n", Int()))),
+        template("z", value("x"), env={"LC_ALL": "C", "LANG": value("lang"), "class": "c"}),
+        template("ip", "link", value("x"), value("x"), netns="ns"),
+        template("x", "g", value("x"), prefix=("nice", "-n", "5")),
+        template("r", word("/tmp/", value("x")), word("k=", value("n")), value("which")),
+        template("chmod", "755", value("path")),
+        template("kill", "-9", value("pid")),
+        template("cat", "/etc/x"),
+    ]
+    for line, shape in enumerate(shapes, start=1):
+        yield site(shape, line=line, function=f"Driver.{'long_name_' * (line % 9)}")
+    several = (
+        template("x", "h", when("q", "-q", value("q"), value("q2")), word("/tmp/", value("p"))),
+        template("x", "j", when("q", value("q", Choice(("-a", '"'))), value("q2"))),
+        template("x", "h", LONG, each("many", each("more", word(value("deep"), "'")))),
+        template("y", word("k=", value("k", Matches("[a-z\\\\\"']+"))), word("0.0.0.0")),
+    )
+    yield site(*several, line=90, words="cmd")
+    yield call("x", "i", value("path"), line=91, process_input="data")
+
+
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory, real_filters: list[Path]) -> Path:
     """A folder of packages, one for each kind of input."""
@@ -82,6 +133,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory, real_filters: list[Path])
     rules = distinct_rules(real_filters)
     everything = convert(rules, Options(package="everything", exec_dirs=EXEC_DIRS), Disk(None, {}))
     write(folder / "everything", everything.texts, {})
+    for name, runtime in (("called", "privmigrate"), ("called_oslo", "oslo")):
+        made = Options(package=name, runtime=runtime, exec_dirs=EXEC_DIRS)
+        found = convert(rules_of(CALLED), made, Disk(None, {}), list(calls()))
+        write(folder / name, found.texts, {})
     (folder / "ruff.toml").write_text(RUFF)
     (folder / "mypy.ini").write_text(MYPY)
     return folder
@@ -108,11 +163,11 @@ def test_ruff_would_format_nothing(packages: Path) -> None:
 
 
 def test_mypy_finds_nothing(packages: Path) -> None:
-    names = [word for name in ("odd", "oslo", "everything") for word in ("-p", name)]
+    names = [word for name in ("odd", "oslo", "everything", "called") for word in ("-p", name)]
     assert run(packages, "mypy", "--config-file", "mypy.ini", "--no-incremental", *names) == ""
 
 
-@pytest.mark.parametrize("package", ["odd", "everything"])
+@pytest.mark.parametrize("package", ["odd", "everything", "called"])
 def test_every_module_imports_without_a_warning(packages: Path, package: str) -> None:
     names = sorted(path.stem for path in (packages / package).glob("*.py"))
     imports = "; ".join(f"import {package}.{name}" for name in names if name != "__init__")
@@ -139,6 +194,34 @@ oslo.default_context.set_client_mode(False)
 with recording() as commands:
     assert oslo.a.x_a_word_another_word_a_third_word() == ("", "")
 assert commands[0].argv[0] == "/tmp/x"
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=packages,
+        env={"PYTHONPATH": f"{PROJECT}:{packages}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_lists_of_words_are_checked_under_the_other_runtime_too(packages: Path) -> None:
+    code = """
+import called_oslo
+import called_oslo.commands
+from privmigrate.privsep import PrivilegeDenied
+from privmigrate.testing import recording
+called_oslo.unverified_context.set_client_mode(False)
+with recording() as commands:
+    assert called_oslo.commands.x_or_y(["y", "k=a", "0.0.0.0"]) == ("", "")
+assert commands[0].argv[1:] == ("k=a", "0.0.0.0")
+try:
+    called_oslo.commands.x_or_y(["y", "k=a", "0.0.0.0", "x"])
+except PrivilegeDenied:
+    pass
+else:
+    raise AssertionError("not refused")
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],

@@ -180,8 +180,12 @@ def test_an_orphan_that_is_deleted_is_forgotten(place: Place) -> None:
 
 def test_a_file_without_rules_keeps_its_functions(place: Place) -> None:
     place.convert(PING, FIND)
+    before = place.read("b.py")
     place.convert(PING)
     assert place.names("b.py") == ["FIND", "find_inum"]
+    # and everything that these need
+    lines = [line for line in before.splitlines() if "import" in line]
+    assert [line for line in place.read("b.py").splitlines() if "import" in line] == lines
 
 
 def test_a_module_that_was_removed_is_written_again(place: Place) -> None:

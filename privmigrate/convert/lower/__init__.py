@@ -75,7 +75,7 @@ def _impossible(rule: Rule) -> str | None:
 def _unusable(lowered: Op | Prefix) -> str | None:
     """What no execve takes, or what would mean something else in the place of a command."""
     texts = list(lowered.candidates)
-    for word in lowered.words:
+    for word in lowered.plain_words:
         texts.extend([word.text] if isinstance(word, Lit) else [word.prefix, word.suffix])
     if isinstance(lowered, Op) and lowered.environment:
         texts.extend(value for _, value in lowered.environment.fixed)

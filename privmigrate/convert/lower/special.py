@@ -81,8 +81,10 @@ def kill_filter(rule: Rule, source: Source) -> Lowered:
     if run_as != "root":
         why = f"{run_as} may signal its own processes only, and the native kill cannot hold to that"
         return refused(rule, source, why)
-    signals = tuple(dict.fromkeys(filter(None, map(_signal, words)))) if words else ("TERM",)
-    remarks = [f"'{word}' is no signal" for word in words if _signal(word) is None]
+    signals = (
+        tuple(dict.fromkeys(filter(None, map(canonical_signal, words)))) if words else ("TERM",)
+    )
+    remarks = [f"'{word}' is no signal" for word in words if canonical_signal(word) is None]
     if not signals:
         return dead(rule, source, "names no signal that there is")
     if program.rpartition("/")[2].rstrip("0123456789.") in {"python", "platform-python"}:
@@ -103,7 +105,7 @@ def kill_filter(rule: Rule, source: Source) -> Lowered:
     )
 
 
-def _signal(word: str) -> str | None:
+def canonical_signal(word: str) -> str | None:
     """``-9``, ``-KILL`` and ``-SIGKILL`` are ``KILL``."""
     if not word.startswith("-"):
         return None

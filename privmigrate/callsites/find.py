@@ -1,0 +1,79 @@
+"""`find_sites`: from paths to sites."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from privmigrate.callsites.analysis import Analysis
+from privmigrate.callsites.files import read_files
+from privmigrate.callsites.finish import finish
+from privmigrate.callsites.project import Project
+from privmigrate.callsites.raw import RawSite, root_of
+from privmigrate.callsites.settings import Settings, read_settings
+from privmigrate.callsites.site import Site
+from privmigrate.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found.
+
+    Attributes:
+        sites: by file and place.
+        diagnostics: what could not be read, and other things to tell.
+        wrappers: qualified names of functions that pass words of their own parameters on.
+        forwarders: those that only pass on whether to run as root.
+        files: how many were read.
+    """
+
+    sites: tuple[Site, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    wrappers: tuple[str, ...] = ()
+    forwarders: tuple[str, ...] = ()
+    files: int = 0
+
+
+def find_sites(paths: Sequence[str], settings: Settings | None = None) -> Findings:
+    """Find every call that runs a command as root; nothing that is analysed is executed.
+
+    Without `settings` those of the paths' own ``pyproject.toml`` count.
+    """
+    if settings is None:
+        settings = read_settings(paths)
+    files, diagnostics = read_files(paths, settings.exclude)
+    project = Project(files)
+    analysis = Analysis(project, settings)
+    analysis.run()
+    sites = _sites(analysis)
+    wrappers = sorted({each.qualified for each in analysis.wrappers()})
+    forwarders = sorted(set(_forwarders(analysis)) - set(wrappers))
+    diagnostics += project.unparsed.values()
+    return Findings(
+        tuple(sites),
+        tuple(sorted(diagnostics, key=lambda each: each.span)),
+        tuple(wrappers),
+        tuple(forwarders),
+        len(files),
+    )
+
+
+def _forwarders(analysis: Analysis) -> list[str]:
+    return [
+        raw.frame.function.qualified
+        for raw in analysis.sites()
+        if raw.frame.function is not None and _root_parameter(raw)
+    ]
+
+
+def _root_parameter(raw: RawSite) -> bool:
+    root = root_of(raw.keywords)
+    hole = getattr(root, "hole", None)
+    return bool(getattr(hole, "parameter", ""))
+
+
+def _sites(analysis: Analysis) -> list[Site]:
+    by_call: dict[object, list[RawSite]] = {}
+    for raw in analysis.sites():
+        by_call.setdefault((raw.frame.module, raw.node), []).append(raw)
+    found = [finish(analysis, raws) for raws in by_call.values()]
+    kept = [site for site in found if site is not None]
+    return sorted(kept, key=lambda site: site.span)

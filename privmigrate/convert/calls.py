@@ -1,0 +1,171 @@
+"""The stage that call sites add: rules become what the calls need of them.
+
+A rule whose calls are all resolved is replaced by the operations of these calls. One that a call
+may use whose command line is not wholly known stays as it is, marked with the place that keeps it.
+One that no call needs is a privilege to drop.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from privmigrate.callsites.site import UNRESOLVED, Reason, Site
+from privmigrate.convert.chain import attach
+from privmigrate.convert.gather import gather, merge_calls
+from privmigrate.convert.link import link, rules_by_name, why_denied
+from privmigrate.convert.made import call_of
+from privmigrate.convert.operation import Fate, Op, Outcome, Prefix
+from privmigrate.convert.plan import Plan
+from privmigrate.convert.shape import shape_of
+from privmigrate.convert.use import Unlinked, Why
+
+INCOMPLETE: Final = UNRESOLVED | {Reason.SHELL}
+"""Reasons for which a call may run more than its templates say."""
+UNUSED: Final = "no call needs it: a privilege to drop"
+_KEPT: Final = "stays as wide as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class FromCalls:
+    """What is to be generated, and what became of everything else."""
+
+    ops: tuple[Op, ...]
+    prefixes: tuple[Prefix, ...]
+    outcomes: tuple[Outcome, ...]
+    plans: tuple[Plan, ...]
+    unlinked: tuple[Unlinked, ...]
+
+
+def from_calls(
+    rules: Sequence[Op],
+    prefixes: Sequence[Prefix],
+    sites: Sequence[Site],
+    *,
+    keep_unreferenced: bool,
+) -> FromCalls:
+    """Make operations of calls, each within the rules that allow it."""
+    ordered = sorted(sites, key=lambda site: (call_of(site), site.span.column))
+    called = frozenset(name for site in sites for name in site.via)
+    complete = [site for site in ordered if not _stays(site, called)]
+    passing = [site for site in ordered if _passes(site, called)]
+    incomplete = [site for site in ordered if _stays(site, called) and site not in passing]
+    unlinked = [_unresolved(site, Why.WRAPPER) for site in passing]
+    unlinked.extend(map(_unresolved, incomplete))
+    links = link(rules, prefixes, complete)
+    unlinked.extend(_denied(complete, links.denied))
+    gathered = gather(links.candidates, complete)
+    plans = []
+    for plan in gathered.plans:
+        if plan.site.reasons:
+            unlinked.append(_unresolved(plan.site))
+        else:
+            plans.append(plan)
+    made = merge_calls(gathered.ops)
+    keepers = _keepers(rules, incomplete)
+    used = {name for op in made for name in op.prefixes}
+    kept = [_kept(rule, keepers[rule.key]) for rule in rules if rule.key in keepers]
+    known = {op.key for op in made}
+    used_rules = set(links.calls)
+    unused = [
+        rule for rule in rules if rule.key not in keepers and not used_rules & {*rule.sources}
+    ]
+    if keep_unreferenced:
+        kept.extend(replace(rule, remarks=(*rule.remarks, UNUSED)) for rule in unused)
+        unused = []
+    namespaces = any(site.templates and _has_front(site) for site in ordered)
+    left = tuple(
+        prefix
+        for prefix in prefixes
+        if prefix.name in used or keep_unreferenced or (kept and namespaces and prefix.namespace)
+    )
+    kept_ops = attach([op for op in kept if op.key not in known], left)
+    doubt = [site for site in incomplete if not _commands(site)]
+    outcomes = list(_outcomes(unused, [each for each in prefixes if each not in left], doubt))
+    ops = tuple(sorted((*made, *kept_ops), key=lambda op: (op.sources, op.key)))
+    return FromCalls(ops, left, tuple(outcomes), tuple(plans), tuple(_distinct(unlinked)))
+
+
+def _stays(site: Site, called: frozenset[str]) -> bool:
+    """Whether it may run more than its templates say, or is no call by itself."""
+    return (
+        _passes(site, called)
+        or bool(INCOMPLETE & set(site.reasons))
+        or not site.resolved
+        or any(shape_of(template.segments).free for template in site.templates)
+    )
+
+
+def _passes(site: Site, called: frozenset[str]) -> bool:
+    """Whether it only passes on what its callers say, which are among the sites."""
+    wrapper = Reason.WRAPPER in site.reasons
+    return Reason.UNPARSED in site.reasons or (
+        wrapper and f"{site.module}.{site.function}" in called
+    )
+
+
+def _commands(site: Site) -> set[str]:
+    return {command for template in site.templates for command in template.commands}
+
+
+def _has_front(site: Site) -> bool:
+    return any(template.netns is not None for template in site.templates)
+
+
+def _keepers(rules: Sequence[Op], incomplete: Iterable[Site]) -> dict[str, list[Site]]:
+    """The calls that may use a rule in a way that is not known, by the rule's key."""
+    by_name = rules_by_name(rules)
+    found: dict[str, list[Site]] = {}
+    for site in incomplete:
+        for command in sorted(_commands(site)):
+            for rule in by_name.get(command, ()):
+                found.setdefault(rule.key, []).append(site)
+    return found
+
+
+def _kept(rule: Op, keepers: Sequence[Site]) -> Op:
+    first, *others = keepers
+    more = f" and {len(others)} more" if others else ""
+    reasons = ", ".join(reason.value for reason in first.reasons) or "unresolved"
+    remark = f"{_KEPT}: {call_of(first)} ({reasons}){more} may use it"
+    return replace(rule, remarks=(remark, *rule.remarks))
+
+
+def _unresolved(site: Site, why: Why = Why.UNRESOLVED) -> Unlinked:
+    reasons = ", ".join(reason.value for reason in site.reasons) or Why.UNRESOLVED.value
+    return Unlinked(site, why, reasons)
+
+
+def _denied(complete: Sequence[Site], denied: Sequence[tuple[Site, int]]) -> Iterator[Unlinked]:
+    """The calls of which no shape is allowed."""
+    count: dict[int, int] = {}
+    for site, _ in denied:
+        count[id(site)] = count.get(id(site), 0) + 1
+    for site in complete:
+        if count.get(id(site)) == len(site.templates):
+            needs_none = any(option.name == "privsep_exec" for option in site.options)
+            why = Why.NO_RULE_NEEDED if needs_none else Why.NO_RULE
+            yield Unlinked(site, why, why_denied(site))
+
+
+def _outcomes(
+    unused: Sequence[Op], prefixes: Sequence[Prefix], doubt: Sequence[Site]
+) -> Iterator[Outcome]:
+    text = UNUSED
+    if doubt:
+        places = ", ".join(str(call_of(site)) for site in doubt[:1])
+        more = f" and {len(doubt) - 1} more" if len(doubt) > 1 else ""
+        text = f"{UNUSED}, unless {places}{more}, whose command is not known, is what needs it"
+    for rule in unused:
+        for source in rule.sources:
+            yield Outcome(source, rule.filter_class, Fate.UNUSED, text)
+    for prefix in prefixes:
+        for source in prefix.sources:
+            yield Outcome(source, "chain", Fate.UNUSED, text)
+
+
+def _distinct(unlinked: Iterable[Unlinked]) -> Iterator[Unlinked]:
+    seen: set[int] = set()
+    for each in unlinked:
+        if id(each.site) not in seen:
+            seen.add(id(each.site))
+            yield each

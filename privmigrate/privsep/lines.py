@@ -1,0 +1,69 @@
+"""Command lines that an entrypoint takes as a list: the finite set that it accepts.
+
+    Annotated[Words, CommandLines(line("lvs", "--noheadings", hole("vg", Operand)))]
+
+The list is matched as a whole, in polynomial time, and what is executed is made from the match;
+the executable is the entrypoint's own, whatever the first word says of its folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from privmigrate.argv.spec import ArgSpec, Whole
+from privmigrate.argv.template import Hole, Lit, Mismatch, Opt, Rep, Segment, Template
+from privmigrate.errors import Refused
+
+__all__ = ["CommandLines", "Words", "hole", "line", "optional", "repeated"]
+
+Words = Sequence[str | int]
+"""A command line, the command its first word."""
+
+MAX_WORDS: Final = 2048
+"""Longer ones are refused: matching time grows with the square of this at worst."""
+
+
+class CommandLines(Whole):
+    """Exactly these command lines, one of them."""
+
+    def __init__(self, *lines: Template) -> None:
+        self.lines: Final = lines
+
+    def __repr__(self) -> str:
+        return f"CommandLines({', '.join(map(repr, self.lines))})"
+
+    def convert(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Match the words; return them as their specifications convert them."""
+        if len(words) > MAX_WORDS:
+            raise Refused(f"has more than {MAX_WORDS} words")
+        reasons: dict[str, None] = {}
+        for each in self.lines:
+            found = each.match(words)
+            if not isinstance(found, Mismatch):
+                return each.render(found)
+            reasons[found.why] = None
+        raise Refused(f"is none of its command lines: {'; or '.join(reasons)}")
+
+
+def line(*segments: str | Segment) -> Template:
+    """A command line: fixed words, holes, and parts."""
+    return Template(tuple(_segments(segments)))
+
+
+def hole(name: str, spec: ArgSpec) -> Hole:
+    """A word that the specification describes."""
+    return Hole(name, spec)
+
+
+def optional(name: str, *segments: str | Segment) -> Opt:
+    """A part that may be there."""
+    return Opt(name, tuple(_segments(segments)))
+
+
+def repeated(name: str, *segments: str | Segment) -> Rep:
+    """A part any number of times, also none."""
+    return Rep(name, tuple(_segments(segments)))
+
+
+def _segments(segments: Sequence[str | Segment]) -> Iterator[Segment]:
+    for segment in segments:
+        yield Lit(segment) if isinstance(segment, str) else segment
