@@ -29,6 +29,7 @@ COMMANDS: "Final" = (
     ("convert", "write privsep entrypoints from rootwrap filters"),
     ("learn", "run commands under watch, and find out what they need"),
     ("match", "say which filter allows a command, and if none does, why not"),
+    ("rewrite", "replace calls that run commands as root by entrypoints"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 
@@ -107,6 +108,7 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
+    from privmigrate.diagnostics import printable
     from privmigrate.errors import PrivmigrateError
 
     parser = argparse.ArgumentParser(
@@ -130,7 +132,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         why = f"{error.filename}: {error.strerror}"
     sys.stdout.flush()
     for line in why.splitlines():
-        print(f"privmigrate: {line}", file=sys.stderr)
+        print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
 
 

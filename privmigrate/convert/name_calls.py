@@ -39,6 +39,12 @@ def names_of_call(op: Op) -> Iterator[str]:
             *((every, count) for count in range(1, len(every) + 1)),
         )
     )
+    plain = next(iter(names))
+    variables = _variables(op)
+    if variables:
+        # beside the same without them
+        yield plain
+        yield identifier("_".join((plain, "with", *variables)))
     yield from (name for name in names if len(name) <= _LONGEST)
     functions = [call.function.rpartition(".")[2].strip("_") for call in op.calls]
     for function in filter(None, functions):
@@ -47,6 +53,12 @@ def names_of_call(op: Op) -> Iterator[str]:
     for function, call in zip(functions, op.calls, strict=True):
         module = call.module.rpartition(".")[2]
         yield identifier(f"{command}_{module}_{function}")
+
+
+def _variables(op: Op) -> list[str]:
+    if op.environment is None:
+        return []
+    return [name for each in op.environment.combinations for name in each]
 
 
 def _signals(spec: object) -> tuple[str, ...]:

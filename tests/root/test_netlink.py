@@ -26,7 +26,7 @@ THEIRS, OURS = "pm-netlink-tool", "pm-netlink-native"
 # What is another one each time, or changes by itself.
 CHANGING = re.compile(
     r'"(address|link_index|valid_life_time|preferred_life_time|tentative|[a-z_]*timer|'
-    r'bridge_id|root_id|designated_[a-z]*)": [^,}\]]*,?|fe80::[0-9a-f:]+'
+    r'bridge_id|root_id|designated_[a-z]*)": [^,}\]]*,? *|fe80::[0-9a-f:]+'
 )
 
 

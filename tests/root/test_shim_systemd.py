@@ -91,7 +91,9 @@ class Host:
 
     def is_served(self) -> bool:
         by, _, group = self.run(SERVED).stdout.partition("\n")[0].rpartition(" ")
-        return f"--serve {self.config} --as x-rootwrap" in by and group == f"/system.slice/{SERVICE}"
+        return (
+            f"--serve {self.config} --as x-rootwrap" in by and group == f"/system.slice/{SERVICE}"
+        )
 
     def down(self) -> None:
         if self._init:

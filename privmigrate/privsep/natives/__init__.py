@@ -179,12 +179,15 @@ def do(
     """Do what `run` would do with the same arguments, by system calls where a native can.
 
     With `within` the paths are known to lie in that folder: a native follows no link below it,
-    and what it cannot do is refused instead of left to the tool.
+    and what none can do, or knows, is refused instead of left to the tool.
     """
     words = tuple(arg if isinstance(arg, str) else str(arg) for arg in args)
     found = None if user is not None or not _is_plain(env) else _recognise(executable, words)
     if found is None or not _fits(found[1], under):
-        return run(executable, *args, env=env, stdin=stdin, user=user, under=under)
+        if within is None or _is_missing(executable):
+            return run(executable, *args, env=env, stdin=stdin, user=user, under=under)
+        # what a caller words so that no native knows it, the tool would do through any link
+        raise Refused(f"{executable.candidates[0]}: not as it is asked for, below a folder")
     path, native = found
     data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
     plan = PLANNING.current()
@@ -204,6 +207,14 @@ def do(
         if within is not None:
             raise Refused(f"{path.rpartition('/')[2]}: {left}") from None
     return run(executable, *args, env=env, stdin=stdin, under=under)
+
+
+def _is_missing(executable: Executable) -> bool:
+    try:
+        executable.resolve()
+    except ExecutableNotFound:
+        return True
+    return False
 
 
 def _recognise(executable: Executable, words: tuple[str, ...]) -> tuple[str, Native] | None:
