@@ -29,6 +29,25 @@ def read_slot(annotation: ast.expr | None) -> Slot:
     return ANY_WORD if found is None else found
 
 
+def read_hole(specification: ast.expr) -> Slot:
+    """The words of a hole in a known command line: a specification, or the name of a type."""
+    value = _construct(specification)
+    return read_slot(specification) if value is None else _slot(value)
+
+
+def element_of(annotation: ast.expr | None) -> ast.expr | None:
+    """``X`` of ``tuple[X, ...]`` and of other sequences; None where nothing is said of elements."""
+    match annotation:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Constant(value=None)):
+            return element_of(left)
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, *_])):
+            return one
+        case ast.Subscript(value=ast.Name(id="list" | "Sequence" | "Iterable"), slice=one):
+            return one
+        case _:
+            return None
+
+
 def _read(annotation: ast.expr | None) -> Slot | None:
     match annotation:
         case ast.Constant(value=str() as text):
@@ -44,9 +63,9 @@ def _read(annotation: ast.expr | None) -> Slot | None:
                 return None
             return Slot(ANYTHING, lambda word: one.accepts(word) or other.accepts(word))
         case ast.Subscript(value=value, slice=inner):
-            return _read_subscript(_last(value), inner)
+            return _read_subscript(last_name(value), inner)
         case ast.Name() | ast.Attribute():
-            name = _last(annotation)
+            name = last_name(annotation)
             if name in {"int", "float", "bool"}:
                 return Slot(ANYTHING, lambda word: word.lstrip("-").isdigit())
             return _slot(_TYPES[name]) if name in _TYPES else None
@@ -71,12 +90,12 @@ def _read_subscript(name: str, inner: ast.expr) -> Slot | None:
 
 
 def _construct(node: ast.expr) -> spec.ArgSpec | None:
-    if not isinstance(node, ast.Call) or _last(node.func) not in _SPECS:
+    if not isinstance(node, ast.Call) or last_name(node.func) not in _SPECS:
         return None
     try:
         arguments = [_value(argument) for argument in node.args]
         keywords = {keyword.arg or "": _value(keyword.value) for keyword in node.keywords}
-        made: spec.ArgSpec = _SPECS[_last(node.func)](*arguments, **keywords)
+        made: spec.ArgSpec = _SPECS[last_name(node.func)](*arguments, **keywords)
     except (TypeError, ValueError):
         return None
     return made
@@ -103,7 +122,7 @@ def _test(what: spec.ArgSpec) -> Callable[[str], bool]:
     return lambda word: accepts(what, word)
 
 
-def _last(node: ast.expr) -> str:
+def last_name(node: ast.expr) -> str:
     """The last part of a dotted name."""
     if isinstance(node, ast.Attribute):
         return node.attr

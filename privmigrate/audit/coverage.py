@@ -1,14 +1,12 @@
 """How much of a policy real use covers, and how much of the use the policy allows."""
 
-import itertools
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from privmigrate.audit.journal import Seen, Unread
 from privmigrate.audit.matching import Loaded, rule_of
 from privmigrate.rootwrap.command import Decision, Denied, Failed, Mode, NotExecutable
+from privmigrate.rootwrap.journal import Seen, Unread, decide_again
 from privmigrate.rootwrap.rule import Rule
 
 Key = tuple[str, str]
@@ -49,7 +47,7 @@ class Coverage:
 def cover(loaded: Loaded, seen: Iterable[Seen | Unread]) -> Coverage:
     """Decide on every command of a log; equal command lines are decided once."""
     counts: Counter[tuple[tuple[str, ...], str]] = Counter()
-    first: dict[tuple[tuple[str, ...], str], int] = {}
+    first: dict[tuple[tuple[str, ...], str], Seen] = {}
     unread = []
     skipped = 0
     for one in seen:
@@ -58,12 +56,12 @@ def cover(loaded: Loaded, seen: Iterable[Seen | Unread]) -> Coverage:
             unread += [one] if one.why else []
             continue
         counts[one.argv, one.name] += 1
-        first.setdefault((one.argv, one.name), one.line)
+        first.setdefault((one.argv, one.name), one)
     used: Counter[Key] = Counter()
     denied, narrowed = [], []
     for (argv, name), count in counts.items():
-        line = first[argv, name]
-        asked, exact = _decide(loaded, argv, name)
+        line = first[argv, name].line
+        asked, exact = decide_again(loaded.policy, first[argv, name])
         rule = rule_of(loaded, exact)
         if rule is None:
             denied.append(Refusal(argv, count, line, why(exact)))
@@ -86,24 +84,6 @@ def cover(loaded: Loaded, seen: Iterable[Seen | Unread]) -> Coverage:
         unread=tuple(unread),
         skipped=skipped,
     )
-
-
-def _decide(loaded: Loaded, argv: tuple[str, ...], name: str) -> tuple[tuple[str, ...], Decision]:
-    """Decide on what the caller wrote. The log has the executable's path where rootwrap ran it.
-
-    EnvFilter's variables are not in the log: the entry that it names is believed.
-    """
-    base = (os.path.basename(argv[0]), *argv[1:])  # noqa: PTH119 - of words
-    answers = [(words, loaded.policy.decide(words)) for words in dict.fromkeys((argv, base))]
-    for words, decision in answers:
-        if not isinstance(decision, Denied) and name in {"", decision.name}:
-            return words, decision
-    for rule in loaded.named(name):
-        if rule in loaded.policy.rules and rule.filter_class == "EnvFilter":
-            variables = itertools.takewhile(lambda text: "=" in text, rule.texts[2:])
-            assignments = tuple(f"{text}x" if text.endswith("=") else text for text in variables)
-            return (words := (*assignments, *base)), loaded.policy.decide(words)
-    return next((a for a in answers if not isinstance(a[1], Denied)), answers[0])
 
 
 def why(decision: Decision) -> str:

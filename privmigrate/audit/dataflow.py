@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Final
 
-from privmigrate.audit.annotations import read_slot
+from privmigrate.audit.annotations import last_name, read_hole, read_slot
 from privmigrate.audit.runnable import ANY_WORD, ANYTHING, Slot, fixed
+from privmigrate.audit.spread import by_program, command_lines, repeated, tail_of
 from privmigrate.diagnostics import Span
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,6 +57,7 @@ def dotted(node: ast.AST) -> str:
 MAX_ALTERNATIVES: Final = 16
 # What runs a command line, and how it takes it.
 _WORDS: Final = ("execute", "trycmd", "run")  # words one by one
+_NATIVES: Final = "natives.do"
 _LIST: Final = ("run", "call", "check_call", "check_output", "Popen", "getoutput")
 _OTHERS: Final = frozenset({"subprocess", "asyncio"})
 _ADDERS: Final = frozenset({"append", "extend", "insert"})
@@ -74,6 +76,12 @@ class Reader:
         self._parameters = parameters
         several = (node.args.vararg, node.args.kwarg)
         self._many = {p.arg for p in several if p is not None}
+        self._lines = {
+            name: rows for name, p in parameters.items() if (rows := command_lines(p.annotation))
+        }
+        self._annotations = {
+            name: p.annotation for name, p in parameters.items() if name not in self._many
+        }
         # What a name may stand for at the place that is read; nothing where it cannot be told.
         self._values: dict[str, tuple[ast.expr, ...]] = {}
         self._always = {id(statement) for statement in node.body}
@@ -167,8 +175,11 @@ class Reader:
             yield from self._listed(node.args[0]) if node.args else ()
         elif module == "os" and last.startswith(("exec", "spawn", "posix_spawn")):
             yield list(node.args)
-        elif (last in _WORDS or last.endswith("_execute")) and module not in _OTHERS:
-            yield from self._expanded(node.args) if node.args else ()
+        elif (
+            (last in _WORDS or last.endswith("_execute")) and module not in _OTHERS
+        ) or name.endswith(_NATIVES):
+            for words in by_program(node.args, self._lines):
+                yield from self._expanded(words) if words else ()
 
     def _expanded(self, words: list[ast.expr]) -> Iterator[list[ast.expr]]:
         """The words with every list that is spread among them."""
@@ -181,6 +192,20 @@ class Reader:
 
     def _listed(self, node: ast.expr) -> Iterator[list[ast.expr]]:
         """The elements of a list that may stand here."""
+        if isinstance(node, ast.IfExp):
+            yield from self._listed(node.body)
+            yield from self._listed(node.orelse)
+            return
+        if name := tail_of(node):
+            spread: tuple[ast.expr, ...] = (ast.Starred(node),)
+            for row in self._lines.get(name, ((node, *spread),)):
+                yield [*row[1:]]
+            return
+        if not (isinstance(node, ast.Name) and node.id in self._values) and (
+            words := repeated(node, self._annotations)
+        ):
+            yield [*words]
+            return
         values = self._values.get(node.id, ()) if isinstance(node, ast.Name) else ()
         for value in values or (node,):
             if isinstance(value, ast.List | ast.Tuple):
@@ -251,19 +276,47 @@ class Reader:
                 return read_slot(self._parameters[name].annotation)
             case ast.Name(id=name) if name in self._executables and name not in self._values:
                 return fixed(self._executables[name])
-            case ast.JoinedStr(
-                values=[ast.Constant(value=str() as head), ast.FormattedValue() as hole]
-            ):
-                inner = self._slot(hole.value)
-                return Slot(
-                    f"{head}{ANYTHING}",
-                    lambda text: text.startswith(head) and inner.accepts(text[len(head) :]),
-                    head + inner.prefix,
-                )
+            case ast.Call(func=function, args=[_, specification]) if last_name(function) == "hole":
+                return read_hole(specification)
+            case ast.JoinedStr(values=parts):
+                return self._joined(parts)
             case _ if _mentions(word, self.tainted):
                 return ANY_WORD
             case _:
                 return Slot(ANYTHING, lambda _: False)
+
+    def _joined(self, parts: list[ast.expr]) -> Slot:
+        """Text around holes: where there is one hole, what it takes counts."""
+        texts = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+        head = str(texts[0]) if texts and texts[0] is not None else ""
+        tail = str(texts[-1]) if len(texts) > 1 and texts[-1] is not None else ""
+        holes = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
+        first = self._slot(holes[0]) if holes else fixed("")
+        if len(holes) > 1:
+            # what begins the word decides whether it is an option, or a path
+            begin = head or first.prefix
+            is_held = not head and not first.accepts("-x")
+            return Slot(
+                f"{head}{ANYTHING}",
+                lambda text: (
+                    text.startswith(head)
+                    and text.endswith(tail)
+                    and not (is_held and text.startswith("-"))
+                ),
+                begin,
+                tail,
+            )
+        return Slot(
+            f"{head}{ANYTHING}{tail}" if holes else head,
+            lambda text: (
+                len(text) >= len(head) + len(tail)
+                and text.startswith(head)
+                and text.endswith(tail)
+                and first.accepts(text[len(head) : len(text) - len(tail)])
+            ),
+            head + first.prefix,
+            tail,
+        )
 
 
 def _in_order(node: Function) -> list[ast.AST]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
-from privmigrate.audit.runnable import Runnable
+from privmigrate.audit.runnable import Place, Runnable
 from privmigrate.linux.capabilities import Capability, CapabilitySet
 
 
@@ -50,12 +50,14 @@ class Way:
         programs: the programs that take it, separated by spaces.
         line: the words behind the program, in the shell's spelling.
         needs: those of them that matter, in order; all of them where it is empty.
+        place: where they have to stand.
     """
 
     programs: str
     line: str
     gain: Gain
     needs: str = ""
+    place: Place = Place.ANYWHERE
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class Way:
             return None
         if runnable.shape.is_free:
             return f"{runnable.program} {self.line}".strip()
-        words = runnable.shape.fit(self.words)
+        words = runnable.shape.fit(self.words, self.place)
         return None if words is None else " ".join((runnable.program, *map(_quoted, words)))
 
 
@@ -87,13 +89,19 @@ class Reach:
 
 
 def open_ways(evidence: Evidence, ways: Iterable[Way]) -> Iterator[Found]:
-    """Say for every runnable the first way that fits it."""
+    """Say for every runnable the first way that fits it.
+
+    The command lines that one call may be are one runnable here.
+    """
     by_program = _by_program(ways)
+    said: set[tuple[object, ...]] = set()
     for runnable in evidence.runnables:
-        for way in by_program.get(runnable.program, ()):
+        place = (runnable.span, runnable.name, runnable.program)
+        for way in by_program.get(runnable.program, ()) if place not in said else ():
             line = way.fit(runnable)
             if line is not None:
                 yield _found(runnable, way, line)
+                said.add(place)
                 break
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from privmigrate.argv.regex import Matcher
@@ -25,11 +26,16 @@ _UP: Final = "../../../../../../../.."
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One word: what it is where it is fixed, a test where it is not, and how it has to begin."""
+    """One word: what it is where it is fixed, else a test, and how it has to begin and to end."""
 
     shown: str
     accepts: Callable[[str], bool] = field(compare=False, repr=False)
     prefix: str = ""
+    suffix: str = ""
+
+    def takes(self, begin: str) -> bool:
+        """Whether a word may begin so, with nothing behind it but what has to be there."""
+        return self.accepts(f"{begin}{self.suffix}")
 
     def fit(self, word: str) -> str | None:
         """The word, or one with the same effect, that the slot takes; None if there is none.
@@ -56,6 +62,25 @@ def fixed(text: str) -> Slot:
 ANY_WORD: Final = Slot(ANYTHING, lambda _: True)
 
 
+class Place(Enum):
+    """Where the words of a way have to stand."""
+
+    ANYWHERE = "in their order, with anything between"
+    TOGETHER = "one behind the other, as an option and its value"
+    FIRST = "one behind the other, behind options alone, as a subcommand"
+
+
+def _are_options(slots: Sequence[Slot]) -> bool:
+    """Options, each perhaps with a value."""
+    before = False
+    for slot in slots:
+        is_option = (slot.prefix or slot.shown).startswith("-")
+        if not is_option and not before:
+            return False
+        before = is_option
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The words behind the program that a caller may choose; `rest` is what further ones may be."""
@@ -68,11 +93,23 @@ class Shape:
         """Any arguments at all."""
         return not self.slots and self.rest is ANY_WORD
 
-    def fit(self, words: Sequence[str]) -> tuple[str, ...] | None:
+    def fit(self, words: Sequence[str], place: Place = Place.ANYWHERE) -> tuple[str, ...] | None:
         """A command line of this shape with all of `words` in their order, or None."""
-        line: list[str] = []
+        if place is Place.ANYWHERE:
+            return self._fit(words, 0)
+        for begin in range(len(self.slots) + 1):
+            if place is Place.FIRST and not _are_options(self.slots[:begin]):
+                break
+            here = [slot.fit(word) for slot, word in zip(self.slots[begin:], words, strict=False)]
+            more = words[len(here) :]
+            if None not in here and (not more or self.rest is not None):
+                return self._fit(words, begin)
+        return None
+
+    def _fit(self, words: Sequence[str], begin: int) -> tuple[str, ...] | None:
+        line = [slot.shown for slot in self.slots[:begin]]
         todo = list(words)
-        for slot in self.slots:
+        for slot in self.slots[begin:]:
             taken = slot.fit(todo[0]) if todo else None
             if taken is None:
                 line.append(slot.shown)

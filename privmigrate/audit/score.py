@@ -73,7 +73,7 @@ def _line(runnable: Runnable, reached: Reach | None) -> Line:
         power, why, gain = reached.power, reached.line, reached.gain.phrase
     elif runnable.shape.is_free:
         power, why, gain = UNKNOWN, "any arguments, of which nothing is known", "unknown"
-    elif any(slot.accepts(_OPTION) for slot in _open_slots(runnable)):
+    elif any(slot.takes(_OPTION) for slot in _open_slots(runnable)):
         power, why, gain = OPTIONS, "words that may be options", "unknown options"
     else:
         power, why, gain = NARROW, "every word is held", "what it is for"

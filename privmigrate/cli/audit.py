@@ -43,7 +43,8 @@ exit codes:
   1  warnings: findings, but none of the level of --fail-on
   2  failures: findings of that level or worse
   255  could not run: no such path, a baseline that is none, a rule that does not load
-inline: '# privmigrate: ignore PM105: why it is acceptable' in the line, or in a comment above it.
+inline: '# privmigrate: ignore PM105: why it is acceptable' in a comment above the line (in Python
+and sudoers also in the line).
 examples:
   privmigrate audit --profile migrate etc/cinder/rootwrap.d
   privmigrate audit --root /var/lib/machines/cinder --format html > audit.html

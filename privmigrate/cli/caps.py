@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import Capability, CapabilitySet
 from privmigrate.linux.credentials import Credentials, read_own, read_threads
@@ -163,10 +164,10 @@ def _describe(one: _Shown) -> Iterator[str]:
     first = one.threads[0]
     groups = " ".join(map(str, first.groups)) or "none"
     yield (
-        f"{one.pid} {_printable(first.name)}: uid {first.uids}, gid {first.gids}, groups {groups}"
+        f"{one.pid} {printable(first.name)}: uid {first.uids}, gid {first.gids}, groups {groups}"
     )
     if one.record is not None:
-        yield f"  context       {_printable(one.record.context)}"
+        yield f"  context       {printable(one.record.context)}"
     for name, kept in _sets(first):
         yield f"  {name:<13} {kept}"
     yield f"  securebits    {_securebits(one)}"
@@ -215,11 +216,6 @@ def _three_way(value: bool | None) -> str:  # noqa: FBT001 - a value to print
     return {True: "yes", False: "no", None: "cannot be told from outside"}[value]
 
 
-def _printable(text: str) -> str:
-    """A process chooses its name: no control characters of it reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _as_json(one: _Shown) -> dict[str, object]:
     bits = one.securebits
     rules = one.at_exec
@@ -258,7 +254,7 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
     if as_json:
         print(json.dumps(_evidence_as_json(words, evidence), indent=2))
     elif evidence is None:
-        name = _printable(words[0])
+        name = printable(words[0])
         print(f"{name}: nothing is known; observe it (privmigrate learn), or read its manual")
     else:
         print("\n".join(_describe_evidence(words, evidence)))
@@ -266,10 +262,12 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
 
 
 def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[str]:
-    line = _printable(" ".join(words))
-    yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {evidence.capabilities}"
-    yield f"  in a daemon of uid 0        {evidence.root}"
-    yield f"  in a daemon of another uid  {evidence.service}"
+    line = printable(" ".join(words))
+    needed = str(evidence.capabilities) if evidence.bounded else "no set bounds what it needs"
+    yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {needed}"
+    if evidence.bounded:
+        yield f"  in a daemon of uid 0        {evidence.root}"
+        yield f"  in a daemon of another uid  {evidence.service}"
     for number in evidence.capabilities:
         yield f"  {Capability(number).name:<22} {Capability(number).meaning}"
     if evidence.derived_from:
@@ -279,7 +277,8 @@ def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[s
     yield f"evidence, {'all observed' if evidence.verified else 'not all observed'}:"
     for row in evidence.rows:
         yield f"  {_status_of(row)}: {row.form}{f' ({row.argv})' if row.argv else ''}"
-        yield f"    uid 0: {row.root}; another uid: {row.service}"
+        if row.root_status != "unbounded":
+            yield f"    uid 0: {row.root}; another uid: {row.service}"
         kernel = f"Linux {row.kernel}, " if row.kernel else ""
         if row.source:
             yield f"    {kernel}{row.source}"
@@ -304,6 +303,7 @@ def _evidence_as_json(words: tuple[str, ...], evidence: Evidence | None) -> dict
         "root": list(evidence.root.names),
         "service": list(evidence.service.names),
         "verified": evidence.verified,
+        "bounded": evidence.bounded,
         "general": evidence.general,
         "derived_from": list(evidence.derived_from),
         "evidence": [

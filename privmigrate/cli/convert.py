@@ -14,6 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -361,4 +362,4 @@ def _plain(value: object) -> object:
 
 
 def _say(text: str) -> None:
-    print(f"privmigrate: {text}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -195,6 +195,9 @@ def _needs_of_line(
     if evidence and family is None and evidence.general and all(r.words for r in evidence.rows):
         why = f"{op.command} was learned with other arguments only: learn these too, or declare it"
         return None, UNVERIFIED, (why,)
+    if evidence and not evidence.bounded:
+        why = f"what {op.command} needs is not bounded ({_source_of(evidence)}): declare it"
+        return None, UNVERIFIED, (f"{why} with --capabilities",)
     needed = evidence.capabilities if evidence else NONE
     verified = evidence is not None and evidence.verified
     command = op.command if evidence is None else None
@@ -202,7 +205,7 @@ def _needs_of_line(
         # what it runs is the first fixed word that is no option; a wide one may run anything
         place = next((n for n, word in enumerate(words) if word and word[0].isalpha()), len(words))
         inner = knowledge.lookup(words[place:], needs.learned)
-        if inner is None:
+        if inner is None or not inner.bounded:
             command = words[place] if words[place:] else "what it runs"
         else:
             needed |= inner.capabilities
@@ -214,6 +217,10 @@ def _needs_of_line(
     remarks = () if verified else ("capabilities documented, not observed",)
     # what only was learned has no family
     return needed, DECLARED if family is None else _CONTEXTS[family], remarks
+
+
+def _source_of(evidence: knowledge.Evidence) -> str:
+    return next(row.source for row in evidence.rows if row.root_status == "unbounded")
 
 
 def equip(prefix: Prefix, needs: Needs) -> Prefix:

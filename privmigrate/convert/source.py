@@ -50,6 +50,9 @@ def read_sources(paths: Sequence[str]) -> Sources:
         files.update(dict.fromkeys(found))
         exec_dirs.update(dict.fromkeys(folders))
         notes.extend(more)
+    for folder in [folder for folder in exec_dirs if not folder.startswith("/")]:
+        notes.append(f"{folder!r} in exec_dirs is not absolute: left out")
+        del exec_dirs[folder]
     labels = _labels(files)
     ordered = sorted(labels, key=lambda file: (labels[file], file))
     parsed = [read_filters(file) for file in ordered]

@@ -1,14 +1,6 @@
-"""Command lines that were really run, out of logs.
+"""What is to be learned of the command lines that were really run, by a log."""
 
-Understood are, anywhere in a line: what rootwrap itself logs (``Executing ['ip', 'link'] (filter
-match = ip)``), a call of a rootwrap as sudo and services log it (``cinder-rootwrap CONF lvs
---noheadings``), and a line that is a JSON list of words.
-"""
-
-import ast
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.learn.report import line
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Command
+from privmigrate.rootwrap.journal import Seen, decide_again, read_journal
 
 if TYPE_CHECKING:  # one command to learn needs no filters
     from privmigrate.rootwrap.policy import Policy
 
-_EXECUTING: Final = re.compile(r"Executing (\[.*\]) \(filter match = ")
-_CALL: Final = re.compile(r"(?:^|[\s=/])[\w.-]*rootwrap\s+(?:/[^\s]*\.conf)\s+(\S.*)$")
 # Two command lines that differ only in these are one to learn.
 _VARYING: Final = re.compile(r"\d+|[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|0x[0-9a-f]+")
 
@@ -48,54 +39,31 @@ class Task:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-def parse_line(text: str) -> tuple[str, ...] | None:
-    """The words of the command line that a log's line holds, if it holds one."""
-    executing = _EXECUTING.search(text)
-    try:
-        if executing is not None:
-            return _words(ast.literal_eval(executing[1]))
-        if text.startswith("["):
-            return _words(json.loads(text))
-        call = _CALL.search(text.rstrip())
-        return _words(shlex.split(call[1])) if call is not None else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-
-
-def _words(value: object) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not value or not all(isinstance(w, str) for w in value):
-        return None
-    return tuple(value)
-
-
 def read_uses(lines: Iterable[str], policy: "Policy", environ: Mapping[str, str]) -> list[Use]:
     """The distinct command lines, in the order of their first occurrence.
 
     Those that differ in numbers and UUIDs alone are one: the first stands for all.
     """
-    first: dict[tuple[str, ...], tuple[str, ...]] = {}
+    first: dict[tuple[str, ...], Seen] = {}
     times: dict[tuple[str, ...], int] = {}
-    for text in lines:
-        argv = parse_line(text)
-        if argv is not None:
-            shape = tuple(_VARYING.sub("#", word) for word in argv)
-            first.setdefault(shape, argv)
+    for seen in read_journal(lines, plain=False):
+        if isinstance(seen, Seen):
+            shape = tuple(_VARYING.sub("#", word) for word in seen.argv)
+            first.setdefault(shape, seen)
             times[shape] = times.get(shape, 0) + 1
-    return [_use(argv, times[shape], policy, environ) for shape, argv in first.items()]
+    return [_use(seen, times[shape], policy, environ) for shape, seen in first.items()]
 
 
-def _use(argv: tuple[str, ...], times: int, policy: "Policy", environ: Mapping[str, str]) -> Use:
-    decision = policy.decide(argv, environ=environ)
-    if not isinstance(decision, Allowed):
-        # rootwrap logs the path that it found, where the service gave the name
-        bare = (argv[0].rpartition("/")[2], *argv[1:])
-        again = policy.decide(bare, environ=environ)
-        decision = again if isinstance(again, Allowed) else decision
+def _use(seen: Seen, times: int, policy: "Policy", environ: Mapping[str, str]) -> Use:
+    asked, decision = decide_again(policy, seen, environ)
     match decision:
+        case Allowed() if len(asked) > len(seen.argv):
+            return Use(seen.argv, times, None, "its variables are not in the log")
         case Allowed(command=command):
-            return Use(argv, times, command)
+            return Use(seen.argv, times, command)
         case other:
-            return Use(argv, times, None, getattr(other, "why", "its executable is not there"))
+            why = getattr(other, "why", "its executable is not there")
+            return Use(seen.argv, times, None, why)
 
 
 def plan_tasks(uses: Iterable[Use], *, with_known: bool) -> tuple[list[Task], list[str]]:

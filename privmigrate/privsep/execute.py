@@ -126,7 +126,7 @@ class Executable:
     """A program by its candidates, of which the first that exists is meant, as in rootwrap.
 
     An absolute candidate is itself; a bare name is looked up in `dirs`, in their order, and never
-    in PATH. What was found is kept.
+    in PATH, nor in a folder whose place depends on where one stands. What was found is kept.
     """
 
     __slots__ = ("_found", "candidates", "dirs")
@@ -155,7 +155,8 @@ class Executable:
                 yield candidate
             else:
                 for folder in self.dirs:
-                    yield f"{folder.rstrip('/')}/{candidate}"
+                    if folder.startswith("/"):
+                        yield f"{folder.rstrip('/')}/{candidate}"
 
 
 def _is_executable(path: str) -> bool:

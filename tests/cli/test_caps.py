@@ -158,11 +158,13 @@ def test_explain_marks_what_is_only_read_somewhere(run: Run) -> None:
 
 
 def test_explain_of_what_is_not_known(run: Run) -> None:
-    code, out, err = run("explain", "hus-cmd", "x")
+    code, out, err = run("explain", "vgc-cluster", "x")
     assert (code, err) == (1, "")
-    assert out == "hus-cmd: nothing is known; observe it (privmigrate learn), or read its manual\n"
-    code, out, _ = run("explain", "--json", "hus-cmd")
-    assert (code, json.loads(out)) == (1, {"command": ["hus-cmd"], "known": False})
+    assert (
+        out == "vgc-cluster: nothing is known; observe it (privmigrate learn), or read its manual\n"
+    )
+    code, out, _ = run("explain", "--json", "vgc-cluster")
+    assert (code, json.loads(out)) == (1, {"command": ["vgc-cluster"], "known": False})
 
 
 def test_explain_as_json(run: Run) -> None:
@@ -176,7 +178,7 @@ def test_explain_as_json(run: Run) -> None:
 
 LEARNED = """\
 [[learned]]
-argv = ["hus-cmd", "list"]
+argv = ["vgc-cluster", "list"]
 words = ["list"]
 root_status = "verified"
 root = ["CAP_SYS_RAWIO"]
@@ -191,11 +193,11 @@ remarks = ["a remark"]
 def test_explain_what_was_learned(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "learned.toml"
     path.write_text(LEARNED)
-    code, out, _ = run("explain", "--learned", str(path), "hus-cmd", "list", "x")
+    code, out, _ = run("explain", "--learned", str(path), "vgc-cluster", "list", "x")
     assert code == 0
-    assert out.startswith("hus-cmd list x: CAP_SYS_RAWIO\n")
+    assert out.startswith("vgc-cluster list x: CAP_SYS_RAWIO\n")
     assert "evidence, all observed:\n" in out
-    assert "  verified, as another uid cannot work: with list (hus-cmd list)\n" in out
+    assert "  verified, as another uid cannot work: with list (vgc-cluster list)\n" in out
     assert "    Linux 6.18, learned, tracepoint, run again\n    a remark\n" in out
 
 
@@ -210,3 +212,13 @@ def test_explain_from_a_file_that_cannot_be_used(
     assert (code, out) == (2, "")
     assert err.startswith(f"privmigrate: {path}: error: ")
     assert err.count("\n") == 1
+
+
+def test_explain_of_a_command_that_no_set_bounds(run: Run) -> None:
+    """An empty set would be the most dangerous answer."""
+    code, out, _ = run("explain", "sh", "-c", "id")
+    assert code == 0
+    assert out.startswith("sh -c id: no set bounds what it needs\nevidence, not all observed:\n")
+    assert "none" not in out.partition("by itself")[0]
+    found = json.loads(run("explain", "--json", "mmcrfileset")[1])
+    assert (found["bounded"], found["verified"]) == (False, False)

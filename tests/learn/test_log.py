@@ -1,54 +1,14 @@
-"""Command lines out of logs, as rootwrap, sudo and services write them."""
+"""What is learned of a log."""
 
 from pathlib import Path
 
 import pytest
 
-from privmigrate.learn.log import parse_line, plan_tasks, read_uses
+from privmigrate.learn.log import plan_tasks, read_uses
 from privmigrate.rootwrap.config import load_config
 from privmigrate.rootwrap.policy import Policy
 
 ENVIRON = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (
-            (
-                "Nov 23 host cinder-rootwrap: (cinder > root) Executing ['/bin/cat', 'a b']"
-                " (filter match = cat)"
-            ),
-            ("/bin/cat", "a b"),
-        ),
-        (
-            (
-                "Nov 23 host sudo:   cinder : TTY=unknown ; PWD=/ ; USER=root ;"
-                " COMMAND=/usr/bin/cinder-rootwrap /etc/x/rootwrap.conf lvs --noheadings -o 'a b'"
-            ),
-            ("lvs", "--noheadings", "-o", "a b"),
-        ),
-        (
-            (
-                "DEBUG oslo_concurrency [-] Running cmd (subprocess): sudo nova-rootwrap"
-                " /etc/nova/rootwrap.conf chown 1:1 /srv/x"
-            ),
-            ("chown", "1:1", "/srv/x"),
-        ),
-        ('["ip", "link", "show"]', ("ip", "link", "show")),
-        ("", None),
-        ("nothing of the kind", None),
-        ("Executing [broken (filter match = x)", None),
-        ("Executing [1, 2] (filter match = x)", None),
-        ("Executing [] (filter match = x)", None),
-        ("[1]", None),
-        ("[", None),
-        ("sudo cinder-rootwrap /etc/cinder/rootwrap.conf cat 'open", None),
-        ("Executing [" + "[" * 5000 + "] (filter match = x)", None),
-    ],
-)
-def test_lines(line: str, words: tuple[str, ...] | None) -> None:
-    assert parse_line(line) == words
 
 
 @pytest.fixture
@@ -96,3 +56,11 @@ def test_alike_lines_are_one_and_the_rest_is_explained(policy: Policy) -> None:
         ("/usr/bin/cat", "/srv/1"),
         ("cat", "/etc/x"),
     ]
+
+
+def test_of_an_env_filter_the_variables_are_not_in_the_log(policy: Policy) -> None:
+    """What the command does without them is not what it does."""
+    lines = ["Executing ['/usr/bin/sort', 'f'] (filter match = lease)"]
+    tasks, notes = plan_tasks(read_uses(lines, policy, ENVIRON), with_known=True)
+    assert tasks == []
+    assert notes == ["/usr/bin/sort f: passed over: its variables are not in the log"]

@@ -57,17 +57,17 @@ def entry(*argv: str, root: str = "none", status: Status = "verified") -> Mappin
 
 def test_what_is_written_is_evidence_for_that_form(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
-    record(str(path), [entry("hus-cmd", "list", "--all", "/srv/x", root="CAP_CHOWN")])
+    record(str(path), [entry("vgc-cluster", "list", "--all", "/srv/x", root="CAP_CHOWN")])
     needs = read_needs(str(path))
-    found = lookup(("hus-cmd", "list", "/srv/y", "--all"), needs.learned)
+    found = lookup(("vgc-cluster", "list", "/srv/y", "--all"), needs.learned)
     assert found is not None
     assert not found.general
     assert found.verified
     assert (str(found.root), str(found.service)) == ("CAP_CHOWN", "CAP_KILL")
-    other = lookup(("hus-cmd", "remove", "/srv/y"), needs.learned)
+    other = lookup(("vgc-cluster", "remove", "/srv/y"), needs.learned)
     assert other is not None
     assert other.general
-    assert lookup(("hus-cmd", "list")) is None
+    assert lookup(("vgc-cluster", "list")) is None
 
 
 def test_a_second_time_takes_the_place_of_the_first_and_others_stay(tmp_path: Path) -> None:
@@ -80,15 +80,15 @@ def test_a_second_time_takes_the_place_of_the_first_and_others_stay(tmp_path: Pa
 
 
 def test_a_persons_rows_stay_as_they_are_and_count_first(tmp_path: Path) -> None:
-    own = '# mine\nhus-cmd = ["CAP_SYSLOG"]   # because\n"mkfs.ext4"=[]\n'
+    own = '# mine\nvgc-cluster = ["CAP_SYSLOG"]   # because\n"mkfs.ext4"=[]\n'
     path = tmp_path / "x.toml"
     path.write_text(own)
-    record(str(path), [entry("hus-cmd", root="CAP_CHOWN")])
+    record(str(path), [entry("vgc-cluster", root="CAP_CHOWN")])
     record(str(path), [entry("other")])
     assert path.read_text().startswith(f"{own}{MARK}\n")
     needs = read_needs(str(path))
-    assert needs.sets == {"hus-cmd": CapabilitySet.parse("CAP_SYSLOG"), "mkfs.ext4": NONE}
-    assert set(needs.learned) == {"hus-cmd", "other"}
+    assert needs.sets == {"vgc-cluster": CapabilitySet.parse("CAP_SYSLOG"), "mkfs.ext4": NONE}
+    assert set(needs.learned) == {"vgc-cluster", "other"}
 
 
 def test_convert_takes_a_learned_form_and_nothing_for_other_arguments(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_what_was_not_verified_is_kept_and_counts_for_nothing(
     tmp_path: Path, status: Status
 ) -> None:
     path = tmp_path / "x.toml"
-    record(str(path), [entry("hus-cmd", root="CAP_CHOWN", status=status)])
+    record(str(path), [entry("vgc-cluster", root="CAP_CHOWN", status=status)])
     assert status in path.read_text()
     assert read_needs(str(path)).learned == {}
 

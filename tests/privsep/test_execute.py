@@ -453,3 +453,17 @@ def test_a_command_that_may_not_be_killed_runs_to_its_end_without_an_error() -> 
         [sys.executable, "-c", UNKILLABLE], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.stderr) == ("137\n", "")
+
+
+def test_a_relative_folder_is_no_place_to_look_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be one of whoever starts the service; ``exec_dirs=/sbin, bin`` has two of them."""
+    program = tmp_path / " bin" / "pm-evil"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExecutableNotFound):
+        Executable("pm-evil", dirs=(" bin", "bin", ".", "")).resolve()
+    assert Executable("pm-evil", dirs=(" bin", str(program.parent))).resolve() == str(program)

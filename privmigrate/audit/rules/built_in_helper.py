@@ -4,7 +4,8 @@ Behind the filters of the files oslo.rootwrap puts ``privsep-helper: CommandFilt
 privsep-helper, root``, so that every service that may use rootwrap may start a helper with any
 configuration file and any context (oslo.rootwrap 7, load_filters). No file can take it away.
 
-Instead: move to the shim or to generated entrypoints, which have no such entry.
+Instead: generated entrypoints, which have no such entry; the shim has it as rootwrap does, and
+takes its capabilities away with ``privsep-helper = none`` in [capabilities].
 """
 
 from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import Final
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.audit.power import Gain, Way, open_ways
+from privmigrate.audit.runnable import Place
 from privmigrate.examples import Clean, Finds
 
 CODE: Final = "PM115"
@@ -20,13 +21,14 @@ LEVEL: Final = Level.HIGH
 WAYS: Final = (
     Way("dmsetup", "create x --table '0 999 linear /dev/sda 0'", Gain.DEVICE),
     Way("qemu-nbd", "-c /dev/nbd0 /dev/sda", Gain.DEVICE, "/dev/sda"),
-    Way("qemu-img", "convert /dev/sda /tmp/s", Gain.DEVICE),
+    Way("qemu-img", "convert /dev/sda /tmp/s", Gain.DEVICE, place=Place.FIRST),
     Way(
         "lvcreate lvconvert lvextend lvresize lvrename lvremove lvchange vgcreate "
         "vgremove vgchange vgextend pvcreate pvremove pvresize vgs lvs pvs lvdisplay "
         "vgdisplay pvscan vgscan lvscan lvm",
         "--config 'log{file=\"/etc/cron.d/x\"}'",
         Gain.WRITE,
+        place=Place.TOGETHER,
     ),
     Way(
         "parted sgdisk fdisk sfdisk gdisk wipefs blkdiscard shred partprobe",
@@ -49,11 +51,17 @@ WAYS: Final = (
     Way("tgtadm", "--op new --mode logicalunit --backing-store /dev/sda", Gain.DEVICE, "/dev/sda"),
     Way("tgt-admin", "-c /tmp/x --execute", Gain.DEVICE, "-c /tmp/x"),
     Way("ietadm", "--op new --tid 1 --params Path=/dev/sda", Gain.DEVICE, "Path=/dev/sda"),
-    Way("cinder-rtstool", "create /dev/sda iqn.x user password", Gain.DEVICE, "create /dev/sda"),
+    Way(
+        "cinder-rtstool",
+        "create /dev/sda iqn.x user password",
+        Gain.DEVICE,
+        "create /dev/sda",
+        place=Place.FIRST,
+    ),
     Way("targetcli", "/backstores/block create x /dev/sda", Gain.DEVICE, "/dev/sda"),
     Way("nvmetcli", "restore /tmp/x", Gain.DEVICE),
     Way("scstadmin", "-config /tmp/x", Gain.DEVICE),
-    Way("zfs zpool btrfs", "send rpool", Gain.DEVICE),
+    Way("zfs zpool btrfs", "send rpool", Gain.DEVICE, place=Place.FIRST),
     Way("drbdadm", "-c /tmp/x up all", Gain.RUN, "-c /tmp/x"),
     Way(
         "mdadm", "--monitor --test --oneshot --scan --program=/tmp/x", Gain.RUN, "--program=/tmp/x"

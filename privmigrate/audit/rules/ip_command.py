@@ -12,16 +12,17 @@ from typing import Final
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.audit.power import Gain, Way, open_ways
+from privmigrate.audit.runnable import Place
 from privmigrate.examples import Clean, Finds
 
 CODE: Final = "PM114"
 LEVEL: Final = Level.HIGH
 
 WAYS: Final = (
-    Way("ip", "netns exec x /tmp/x", Gain.RUN),
-    Way("ip", "vrf exec x /tmp/x", Gain.RUN),
-    Way("ip", "-batch /tmp/x", Gain.RUN),
-    Way("ip", "link set eth0 down", Gain.NETWORK),
+    Way("ip", "netns exec x /tmp/x", Gain.RUN, place=Place.FIRST),
+    Way("ip", "vrf exec x /tmp/x", Gain.RUN, place=Place.FIRST),
+    Way("ip", "-batch /tmp/x", Gain.RUN, place=Place.TOGETHER),
+    Way("ip", "link set eth0 down", Gain.NETWORK, place=Place.FIRST),
 )
 
 EXAMPLES: Final = (

@@ -12,6 +12,7 @@ from typing import Final
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.audit.power import Gain, Way, open_ways
+from privmigrate.audit.runnable import Place
 from privmigrate.examples import Clean, Finds
 
 CODE: Final = "PM118"
@@ -33,8 +34,13 @@ WAYS: Final = (
     ),
     Way("ebtables arptables", "-t nat -A PREROUTING -j redirect", Gain.NETWORK, "-j redirect"),
     Way("nft", "-f /tmp/x", Gain.NETWORK),
-    Way("ovs-vsctl ovs-ofctl ovs-dpctl ovs-appctl", "add-port br-int eth0", Gain.NETWORK),
-    Way("brctl bridge", "addif br0 eth0", Gain.NETWORK),
+    Way(
+        "ovs-vsctl ovs-ofctl ovs-dpctl ovs-appctl",
+        "add-port br-int eth0",
+        Gain.NETWORK,
+        place=Place.FIRST,
+    ),
+    Way("brctl bridge", "addif br0 eth0", Gain.NETWORK, place=Place.FIRST),
     Way("tc", "-batch /tmp/x", Gain.NETWORK),
     Way("tc", "filter add dev eth0 action mirred", Gain.NETWORK),
     Way("ipset", "flush", Gain.NETWORK),

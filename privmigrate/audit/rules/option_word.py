@@ -65,7 +65,7 @@ def check(evidence: Evidence) -> Iterator[Found]:
                 ended = False
                 for slot in execution.slots if execution.program else ():
                     ended = ended or slot.shown == "--"
-                    if not ended and slot.accepts("--config=x") and slot.accepts("-x"):
+                    if not ended and slot.takes("--config=x") and slot.takes("-x"):
                         yield Found(
                             execution.span,
                             f"{entrypoint.name} lets callers pass an option to {execution.program}",

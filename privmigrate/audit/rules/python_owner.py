@@ -1,6 +1,7 @@
 """A Python of rootwrap that others than root can change.
 
-rootwrap and the privsep helpers are Python: their interpreter and every folder that they import
+rootwrap and the privsep helpers are Python: whoever can change their interpreter, or a folder that
+they import from, writes code that root runs.
 from run as root. One .pth file in site-packages is enough.
 
 Instead: an environment that root owns; privmigrate's shim starts with -I -S, and imports nothing.

@@ -13,6 +13,7 @@ from typing import Final
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.audit.power import Gain, Way, open_ways
+from privmigrate.audit.runnable import Place
 from privmigrate.examples import Clean, Finds
 
 CODE: Final = "PM105"
@@ -37,7 +38,7 @@ WAYS: Final = (
     Way("ed ex", "/etc/cron.d/x", Gain.WRITE),
     Way("vi vim nano emacs", "/etc/cron.d/x", Gain.WRITE),
     Way("xxd", "-r /tmp/x /etc/cron.d/x", Gain.WRITE),
-    Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE),
+    Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE, place=Place.FIRST),
     Way("rsync", "/tmp/x /etc/cron.d/x", Gain.WRITE),
 )
 

@@ -4,7 +4,8 @@
 observed: the form ran as uid 0 and as another uid, each in a daemon restricted as ours is, with
 exactly the set in the row, and with no smaller one; ``/w`` is its scratch folder. ``not
 exercised`` says why that was not possible. ``documented`` comes from the source that the row
-names, and nobody has watched it.
+names, and nobody has watched it. ``unbounded`` is a command of which the source says that it wants
+all that root has, or whatever it is given to run: what such a command needs is not known.
 
 What a command needs also depends on what it works on. Forms that differ only there (``cat`` of a
 file of root or of somebody else) have the same words, and count together.
@@ -20,13 +21,14 @@ from typing import Final, Literal
 
 from privmigrate.linux.capabilities import NONE, CapabilitySet
 
-Status = Literal["verified", "cannot work", "documented", "not exercised"]
+Status = Literal["verified", "cannot work", "documented", "not exercised", "unbounded"]
 
 _STATUSES: Final[dict[str, Status]] = {
     "verified": "verified",
     "cannot work": "cannot work",
     "documented": "documented",
     "not exercised": "not exercised",
+    "unbounded": "unbounded",
 }
 
 # The same program under another name, or a front end that starts one of these programs.
@@ -72,10 +74,13 @@ _READS_STDIN: Final = {
     "curl": "data with @-",
     "dash": "a script without operand",
     "dd": "without if=",
+    "docker": "what a container or load reads",
+    "dsmc": "its dialogue",
     "ebtables-nft-restore": "rules",
     "ebtables-restore": "rules",
     "fdisk": "its dialogue",
     "gdisk": "its dialogue",
+    "gluster": "its dialogue",
     "grep": "without file",
     "gunzip": "without operand",
     "gzip": "without operand",
@@ -88,6 +93,7 @@ _READS_STDIN: Final = {
     "iptables-legacy-restore": "rules",
     "iptables-nft-restore": "rules",
     "iptables-restore": "rules",
+    "knotc": "its dialogue without a command",
     "md5sum": "without operand",
     "nc": "what to send",
     "ncat": "what to send",
@@ -99,6 +105,7 @@ _READS_STDIN: Final = {
     "python": "a program without operand",
     "python3": "a program without operand",
     "qzip": "without operand",
+    "rabbitmqctl": "a password",
     "rbd": "an image in import -",
     "sed": "without file",
     "sfdisk": "a partition table",
@@ -110,11 +117,13 @@ _READS_STDIN: Final = {
     "tail": "without operand",
     "tar": "an archive with -f -",
     "tc": "commands with -batch -",
+    "tcpclient": "what its program reads",
     "tee": "always",
     "vtysh": "its dialogue",
     "wc": "without operand",
     "xargs": "words",
     "xe": "its dialogue",
+    "zfs": "a stream in receive",
 }
 
 NOTHING_LEARNED: Final[Mapping[str, "tuple[Row, ...]"]] = MappingProxyType({})
@@ -182,6 +191,11 @@ class Evidence:
     def capabilities(self) -> CapabilitySet:
         """All that the forms need, whoever the daemon is."""
         return self.root | self.service
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a set is known at all: no form may need anything."""
+        return all(row.root_status != "unbounded" for row in self.rows)
 
     @property
     def verified(self) -> bool:
