@@ -37,7 +37,7 @@ TRUSTED_LIBRARIES: Final = {
 
 # Modules of a library, and the only files that may import them.
 LIBRARY_DOORS: Final = {
-    "libcst": ("convert/render.py", "convert/rewrite.py", "convert/retest.py"),
+    "libcst": ("convert/render.py", "convert/rewrite.py"),
     "ctypes": ("linux/_libc.py",),
     "_ctypes": ("shim/client.py",),
     "msgpack": ("privsep/messages.py",),

@@ -29,6 +29,7 @@ COMMANDS: "Final" = (
     ("convert", "write privsep entrypoints from rootwrap filters"),
     ("learn", "run commands under watch, and find out what they need"),
     ("match", "say which filter allows a command, and if none does, why not"),
+    ("rewrite", "replace calls that run commands as root by entrypoints"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 

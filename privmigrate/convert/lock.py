@@ -190,6 +190,45 @@ def write(folder: Path, texts: Mapping[str, str], before: Mapping[str, str]) -> 
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def write_sources(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
+    """Write files of a service, each (what was read, what it becomes); all or none.
+
+    Everything is written beside its file first, and nothing is put into place if one of them has
+    changed since; if putting one into place fails, those before it are put back.
+    """
+    staged: list[tuple[Path, Path, bytes]] = []
+    done: list[tuple[Path, bytes]] = []
+    try:
+        for name, (before, after) in changes.items():
+            path = Path(os.path.realpath(name))
+            staged.append((path, _stage_beside(path, after), before))
+        for path, _, before in staged:
+            if path.read_bytes() != before:
+                raise InputError(f"{path}: error: has been changed just now (try again)")
+        for path, temporary, before in staged:
+            temporary.replace(path)
+            done.append((path, before))
+    except OSError as error:
+        for path, before in done:
+            _stage_beside(path, before).replace(path)
+        raise InputError(f"{error.filename}: error: cannot be written: {error.strerror}") from error
+    finally:
+        for _, temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+    for folder in {path.parent for path, _ in done}:
+        _sync(folder)
+
+
+def _stage_beside(path: Path, data: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=_STAGING, dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _like(path, Path(name), 0o666)
+    return Path(name)
+
+
 def _remove_leftovers(folder: Path) -> None:
     """What an interrupted run left beside the package."""
     for path in folder.parent.glob(f"{_STAGING}{folder.name}-*"):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_SENDABLE: Final = (str, int, float, bytes, bytearray, memoryview, tuple, list, dict)
+
 MARK: Final = "privsep_entrypoint"
 """oslo.privsep's name for the attribute that says which context a function belongs to."""
 
@@ -85,7 +87,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
         """Run in this process, with this process's privilege."""
-        return self._command(*args, **kwargs)
+        return self._apply(_default_policy(), args, kwargs, run_as_root=False)
 
     def policy(
         self,
@@ -95,14 +97,46 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         delay_on_retry: bool = True,
         log_errors: int | None = None,
         loglevel: int = logging.DEBUG,
+        run_as_root: object = True,
     ) -> Callable[P, "Output"]:
-        """The same command for a caller who judges it otherwise; the words are processutils'."""
+        """The same command for a caller who judges it otherwise; the words are processutils'.
+
+        Where `run_as_root` is false it runs as `local` does.
+        """
         from privmigrate.privsep.policy import Policy
 
         policy = Policy(check_exit_code, attempts, delay_on_retry, log_errors, loglevel)
 
         def judged(*args: P.args, **kwargs: P.kwargs) -> "Output":
-            return self._apply(policy, args, kwargs)
+            return self._apply(policy, args, kwargs, run_as_root=run_as_root)
+
+        return functools.update_wrapper(judged, self)
+
+    def neutron(
+        self,
+        *,
+        check_exit_code: object = True,
+        extra_ok_codes: "Iterable[int] | None" = None,
+        log_fail_as_error: object = True,
+        return_stderr: object = False,
+        run_as_root: object = True,
+        netns: str | None = None,
+    ) -> Callable[P, "str | Output"]:
+        """The same command for a caller who expects what neutron's `execute` does.
+
+        The words are those of ``neutron.agent.linux.utils.execute``: what comes back is the
+        standard output, and a failure is neutron-lib's error. Where `netns` names a network
+        namespace, it runs there, and with privilege.
+        """
+        from privmigrate.privsep.neutron import Policy
+        from privmigrate.privsep.types import Netns
+
+        policy = Policy(check_exit_code, extra_ok_codes, log_fail_as_error, return_stderr)
+
+        def judged(*args: P.args, **kwargs: P.kwargs) -> "str | Output":
+            named: dict[str, object] = {**kwargs, "under": Netns(netns)} if netns else kwargs
+            ask, cmd = self._ask(args, named, run_as_root=run_as_root or netns)
+            return policy.apply(ask, cmd, kwargs.get("stdin"))
 
         return functools.update_wrapper(judged, self)
 
@@ -111,22 +145,41 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         return _default_policy().apply(lambda: _as_result(answered()), self.name)
 
     def _apply(
-        self, policy: "Policy", args: tuple[object, ...], kwargs: dict[str, object]
+        self,
+        policy: "Policy",
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        *,
+        run_as_root: object = True,
     ) -> "Output":
+        return policy.apply(*self._ask(args, kwargs, run_as_root=run_as_root))
+
+    def _ask(
+        self, args: tuple[object, ...], kwargs: dict[str, object], *, run_as_root: object
+    ) -> "tuple[Callable[[], ExecResult], Callable[[], str]]":
+        """How to run it, and what messages call it."""
+        words = tuple(map(_as_word, args))
+        named = {name: _as_word(value) for name, value in kwargs.items()}
+
         def ask() -> "ExecResult":
-            if self._context.client_mode:
+            if run_as_root and self._context.client_mode:
                 asked = cast("Entrypoint[..., object]", self)
-                return _as_result(self._context.call(asked, args, kwargs))
-            return cast("ExecResult", self.answer(*args, **kwargs))
+                return _as_result(self._context.call(asked, words, named))
+            return cast("ExecResult", self.answer(*words, **named))
 
         describe = cast("Callable[..., Callable[[], str]]", self._command.describe)
-        return policy.apply(ask, describe(*args, **kwargs))
+        return ask, describe(*words, **named)
 
 
 def _default_policy() -> "Policy":
     from privmigrate.privsep.policy import Policy
 
     return Policy()
+
+
+def _as_word(value: object) -> object:
+    """Text of what could not travel, such as a path or an address: executors take `str` of it."""
+    return value if value is None or isinstance(value, _SENDABLE) else str(value)
 
 
 def _as_result(value: object) -> "ExecResult":

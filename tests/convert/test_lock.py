@@ -18,6 +18,7 @@ from privmigrate.convert.lock import (
     print_lock,
     read_disk,
     write,
+    write_sources,
 )
 from privmigrate.convert.merge import Record, State
 from privmigrate.errors import InputError
@@ -204,3 +205,48 @@ def test_a_run_that_is_killed_leaves_a_whole_package(tmp_path: Path) -> None:
 def test_the_lock_names_no_place_of_this_machine() -> None:
     conversion = converted("x: CommandFilter, x, root")
     assert str(Path.cwd()) not in "".join(conversion.texts.values())
+
+
+def changes_of(folder: Path, **texts: tuple[str, str]) -> dict[Path, tuple[bytes, bytes]]:
+    for name, (before, _) in texts.items():
+        (folder / name).write_text(before)
+    return {folder / n: (b.encode(), a.encode()) for n, (b, a) in texts.items()}
+
+
+def test_sources_are_written_all_together(tmp_path: Path) -> None:
+    changes = changes_of(tmp_path, a=("1", "2"), b=("3", "4"))
+    (tmp_path / "a").chmod(0o750)
+    (tmp_path / "link").symlink_to("b")
+    changes[tmp_path / "link"] = changes.pop(tmp_path / "b")
+    write_sources(changes)
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["2", "4"]
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o750
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "link"]
+
+
+def test_a_source_that_changed_meanwhile_stops_all(tmp_path: Path) -> None:
+    changes = changes_of(tmp_path, a=("1", "2"), b=("3", "4"))
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(InputError, match=r"b: error: has been changed just now"):
+        write_sources(changes)
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_source_that_cannot_be_written_puts_all_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = changes_of(tmp_path, a=("1", "2"), b=("3", "4"))
+    replace = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if target.name == "b" and self.read_bytes() == b"4":
+            raise OSError(28, "No space left on device", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(InputError, match=r"b: error: cannot be written: No space left"):
+        write_sources(changes)
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

@@ -1,0 +1,154 @@
+"""``privmigrate rewrite``: calls of executors become calls of entrypoints."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import unified_diff
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from privmigrate.errors import InputError
+
+if TYPE_CHECKING:
+    from privmigrate.convert.told import Told
+
+OUT_OF_DATE: Final = 1
+
+_DESCRIPTION: Final = """\
+Replace calls that run commands as root by the entrypoints of a package that convert wrote.
+
+PATH is a file or folder of the service's sources, its unit tests among them. Only what certainly
+means the same is replaced; everything else is listed with the reason, and stays as it is.
+"""
+_EXAMPLE: Final = """\
+examples:
+  privmigrate convert etc/manila/rootwrap.d --callsites manila --package manila.privileged
+  privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d --diff
+  privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d
+  privmigrate rewrite manila --to manila.privileged --check   # for CI: 1 if calls are left to do
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLE
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="file or folder of the service's sources")
+    add("--to", required=True, metavar="PACKAGE", help="the package that convert wrote")
+    add("--output", default=".", metavar="DIR", help="the folder it is in (default: this one)")
+    add(
+        "--filters",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the filters that it was made from (default: etc/*/rootwrap.d beside PATH)",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--diff", action="store_true", help="show what would change, write nothing")
+    what.add_argument("--check", action="store_true", help="exit with 1 if anything would change")
+    add("--prove", metavar="DIR", help="write tests that compare each call with the one before it")
+    add("--json", action="store_true", help="what was done and what was left, as data")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rewrite; raise InputError for what cannot be used."""
+    from privmigrate.convert.lock import write_sources
+    from privmigrate.convert.told import proofs, tell
+
+    told = _compute(arguments)
+    pairs = [(each.document, each.after) for each in told.rewriting.files]
+    pairs += [(each.document, each.after) for each in told.tests]
+    changes = {Path(document.name): (document.data, after) for document, after in pairs}
+    if arguments.prove:
+        _write_proofs(Path(arguments.prove), proofs(told))
+    if arguments.diff:
+        _print_diff(changes)
+    if arguments.json:
+        print(json.dumps(told.as_json(), indent=2))
+    else:
+        for line in tell(told, brief=arguments.diff or arguments.check):
+            print(line, file=sys.stderr if arguments.diff else sys.stdout)
+    if changes and not arguments.diff and not arguments.check:
+        write_sources(changes)
+        _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
+    return OUT_OF_DATE if arguments.check and changes else 0
+
+
+def _compute(arguments: argparse.Namespace) -> "Told":
+    """Everything that is to be written and told; nothing is written yet."""
+    from privmigrate.callsites import find_sites
+    from privmigrate.callsites.files import read_files
+    from privmigrate.convert import Options, convert
+    from privmigrate.convert.callers import rewrite_callers
+    from privmigrate.convert.lock import read_disk
+    from privmigrate.convert.retest import move_tests
+    from privmigrate.convert.source import read_sources, relabel
+    from privmigrate.convert.told import Told, target_of
+
+    package: str = arguments.to
+    folder = Path(arguments.output, *package.split("."))
+    disk = read_disk(folder, package)
+    if disk.lock is None:
+        raise InputError(
+            f"{folder}: error: there is no such package (run privmigrate convert --callsites "
+            f"with --package {package} first)"
+        )
+    files, problems = read_files(arguments.paths, ())
+    own = os.path.realpath(folder)
+    texts = {
+        file.name: file.data
+        for file in files
+        if not os.path.realpath(file.name).startswith(own + os.sep)
+    }
+    findings = find_sites(arguments.paths)
+    for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
+        _say(str(problem))
+    sources = read_sources(arguments.filters or _filters_beside(arguments.paths))
+    target = target_of(package, disk)
+    options = Options(
+        package=package,
+        runtime="privmigrate" if target.policies else "oslo",
+        exec_dirs=sources.exec_dirs,
+    )
+    rules = relabel(sources.rules, sources.labels)
+    conversion = convert(rules, options, disk, findings.sites)
+    rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
+    tests, listed = move_tests(rewriting.files, texts, package, findings.sites)
+    return Told(findings.sites, rewriting, tests, listed, target)
+
+
+def _filters_beside(paths: Sequence[str]) -> list[str]:
+    """The filters that a checkout has beside the sources."""
+    found: dict[str, None] = {}
+    for path in paths:
+        start = Path(path).absolute()
+        for folder in (start, start.parent):
+            for each in sorted(folder.glob("etc/*/rootwrap.d")):
+                found[str(each)] = None
+    if not found:
+        raise InputError(f"{paths[0]}: error: has no etc/*/rootwrap.d beside it (say --filters)")
+    return list(found)
+
+
+def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
+    from privmigrate.convert.lock import write
+
+    before = {
+        name: (folder / name).read_text("utf-8") for name in texts if (folder / name).is_file()
+    }
+    write(folder, texts, before)
+    _say(f"wrote {len(texts)} files into {folder}/ (run them with pytest)")
+
+
+def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
+    for path, texts in sorted(changes.items()):
+        before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
+        for line in unified_diff(before, after, f"a/{path}", f"b/{path}"):
+            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+
+
+def _say(text: str) -> None:
+    print(f"privmigrate: {text}", file=sys.stderr)

@@ -1,0 +1,298 @@
+"""Uses and a service's files → the files' new bytes, and what stays and why."""
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from privmigrate.callsites.site import Reason, Site
+from privmigrate.convert import rewrite
+from privmigrate.convert.document import Document, Function, Unreadable, loaded_names, read
+from privmigrate.convert.imports import (
+    NewImport,
+    import_names,
+    is_named_elsewhere,
+    name_module,
+    place,
+)
+from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
+from privmigrate.convert.spelling import Call, lay_out
+from privmigrate.convert.tidy import unneeded
+from privmigrate.convert.use import Unlinked, Use
+from privmigrate.diagnostics import Span
+
+_WORD: Final = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An import that nothing in its file reads any more, and the file that still names it."""
+
+    span: Span
+    name: str
+    elsewhere: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file.
+
+    Attributes:
+        document: as it was.
+        after: its new bytes.
+        replacements: the calls that went.
+        removed: (line, what) of statements and functions that went with them.
+        kept: imports that would have gone.
+        statements: those of what was removed that built command lines.
+    """
+
+    document: Document
+    after: bytes
+    replacements: tuple[Replacement, ...]
+    removed: tuple[tuple[int, str], ...] = ()
+    kept: tuple[Kept, ...] = ()
+    statements: tuple[ast.stmt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Everything that came of it; nothing is written yet."""
+
+    files: tuple[FileChange, ...]
+    left: tuple[Left, ...]
+
+
+def rewrite_callers(
+    uses: Sequence[Use],
+    unlinked: Sequence[Unlinked],
+    files: Mapping[str, bytes],
+    target: Target,
+) -> Rewriting:
+    """Rewrite the files that have calls; `files` has all of the service, its tests too."""
+    texts = {name: data.decode("utf-8", "replace") for name, data in files.items()}
+    left = [_unlinked(each) for each in unlinked]
+    by_file: dict[str, list[Use]] = {}
+    for use in uses:
+        by_file.setdefault(use.site.span.file, []).append(use)
+    changed = []
+    for name, own in sorted(by_file.items()):
+        try:
+            document = read(name, files[name])
+        except KeyError:
+            left += [_left(use.site, Because.UNREADABLE, "is not there any more") for use in own]
+            continue
+        except Unreadable as error:
+            left += [_left(use.site, Because.UNREADABLE, str(error)) for use in own]
+            continue
+        change, stays = rewrite_file(document, own, target, texts)
+        left += stays
+        if change is not None:
+            changed.append(change)
+    left.sort(key=lambda each: (each.span, each.text))
+    return Rewriting(tuple(changed), tuple(left))
+
+
+def _left(site: Site, because: Because, text: str) -> Left:
+    return Left(site.span, because, because.value, text)
+
+
+def _unlinked(each: Unlinked) -> Left:
+    # wrappers are told apart: their callers are the sites
+    code = Reason.WRAPPER.value if Reason.WRAPPER in each.site.reasons else each.why.value
+    return Left(each.site.span, Because.UNLINKED, code, each.text)
+
+
+def rewrite_file(
+    document: Document, uses: Sequence[Use], target: Target, texts: Mapping[str, str]
+) -> tuple[FileChange | None, list[Left]]:
+    """Rewrite one file; `texts` has the others, which may name what it imports."""
+    done: list[Replacement] = []
+    left: list[Left] = []
+    imports: dict[str, NewImport] = {}
+    for use in uses:
+        naming = name_module(document, target.package, use.op.module)
+        if naming is None:
+            text = f"{target.package}.{use.op.module} has no name here that is not taken"
+            left.append(_left(use.site, Because.NAME, text))
+            continue
+        outcome = replace(use, document, naming.name, target)
+        if isinstance(outcome, Left):
+            left.append(outcome)
+            continue
+        done.append(outcome)
+        if naming.new is not None:
+            imports[naming.new.text] = naming.new
+        for module, name in outcome.imports:
+            if name not in import_names(document):
+                new = place(document, f"from {module} import {name}")
+                imports[new.text] = new
+    done, nested = _without_nested(done)
+    left += nested
+    if not done:
+        return None, left
+    statements = unneeded(document, done)
+    functions = _unused_functions(document, done, statements, texts)
+    dropped, kept = _unused_imports(document, done, (*statements, *functions), texts)
+    changes = rewrite.Changes(
+        {
+            (document.start(each.call), document.end(each.call)): laid_out(
+                each.form, each.call, document
+            )
+            for each in done
+        },
+        frozenset(document.start(each) for each in (*statements, *functions)),
+        _comments(document, done, statements),
+        imports=tuple(imports[text] for text in sorted(imports)),
+        dropped=frozenset(dropped),
+    )
+    removed = [
+        (each.lineno, document.lines[each.lineno - 1].strip()) for each in (*statements, *functions)
+    ]
+    removed += [(import_names(document)[name][0].lineno, f"import of {name}") for name in dropped]
+    after = rewrite.apply(document, changes)
+    done.sort(key=lambda each: each.use.site.span)
+    return (
+        FileChange(document, after, tuple(done), tuple(sorted(removed)), tuple(kept), statements),
+        left,
+    )
+
+
+def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Left]]:
+    """Leave calls whose arguments hold another one of them, and these too."""
+    inner = {
+        id(node)
+        for each in done
+        for node in ast.walk(each.call)
+        if node is not each.call and isinstance(node, ast.Call)
+    }
+    nested = [each for each in done if id(each.call) in inner]
+    holders = [
+        each
+        for each in done
+        if any(id(node) in {id(other.call) for other in nested} for node in ast.walk(each.call))
+    ]
+    stays = {id(each) for each in (*nested, *holders)}
+    text = "one command's call stands among the arguments of another's"
+    return (
+        [each for each in done if id(each) not in stays],
+        [_left(each.use.site, Because.NESTED, text) for each in done if id(each) in stays],
+    )
+
+
+def laid_out(form: Call, node: ast.expr, document: Document) -> str:
+    """A call as it is written in a node's place."""
+    line, column = document.start(node)
+    newline = "\r\n" if document.lines[line - 1].endswith("\r\n") else "\n"
+    statement = document.statement(node)
+    indent = document.indent(line)
+    if hasattr(statement, "body") and document.start(statement)[0] == line:
+        indent += "    "  # a header, which what it holds is indented as well
+    text = lay_out(form, column, indent, len(document.tail(node)), newline)
+    own = _on_its_own_line(document, node)
+    # the block's own indentation comes with the block
+    return text.replace(newline + document.indent(own.lineno), newline)
+
+
+def _comments(
+    document: Document, done: Sequence[Replacement], statements: Sequence[ast.stmt]
+) -> dict[tuple[int, int], tuple[str, ...]]:
+    """Comments inside of what goes, by the statement that they come to stand above."""
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
+    for each in done:
+        comments = document.comments(document.start(each.call), document.end(each.call))
+        if comments:
+            key = document.start(_on_its_own_line(document, each.call))
+            found[key] = (*found.get(key, ()), *comments)
+    calls = sorted(done, key=lambda each: document.start(each.call))
+    for statement in statements:
+        first = document.start(statement)
+        last = (document.end(statement)[0] + 1, 0)
+        comments = document.comments(first, last)
+        function = document.function(statement)
+        following = [
+            each
+            for each in calls
+            if document.start(each.call) > first and document.function(each.call) is function
+        ]
+        if comments and following:
+            key = document.start(_on_its_own_line(document, following[0].call))
+            found[key] = (*comments, *found.get(key, ()))
+    return found
+
+
+def _on_its_own_line(document: Document, node: ast.AST) -> ast.stmt:
+    """The innermost statement around a node that begins a line and a block's row."""
+    statement = document.statement(node)
+    while True:
+        line, column = document.start(statement)
+        parent = document.parents[statement]
+        is_elif = isinstance(parent, ast.If) and document.lines[line - 1][column:].startswith("el")
+        if not document.lines[line - 1][:column].strip() and not is_elif:
+            return statement
+        statement = document.statement(parent)
+
+
+def _unused_imports(
+    document: Document,
+    done: Sequence[Replacement],
+    gone: Sequence[ast.AST],
+    texts: Mapping[str, str],
+) -> tuple[list[str], list[Kept]]:
+    """Imports of which the last reader went, and those among them that another file names."""
+    nodes = [*(each.call for each in done), *gone]
+    were = {name for node in nodes for name in loaded_names(node)}
+    inside = {id(node) for each in nodes for node in ast.walk(each)}
+    still = {
+        node.id
+        for node in ast.walk(document.tree)
+        if isinstance(node, ast.Name) and id(node) not in inside
+    }
+    still |= {name for each in done for name in loaded_names(each.expression)}
+    still |= {
+        text.value
+        for node in ast.walk(document.tree)
+        if isinstance(node, ast.List | ast.Tuple)
+        for text in node.elts
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    }  # __all__ and the like
+    dropped: list[str] = []
+    kept: list[Kept] = []
+    module = done[0].use.site.module
+    for name, (node, _) in import_names(document).items():
+        if name not in were or name in still:
+            continue
+        other = is_named_elsewhere(module, name, texts, document.name)
+        if other is None:
+            dropped.append(name)
+        else:
+            kept.append(Kept(Span(document.name, node.lineno), name, other))
+    return dropped, kept
+
+
+def _unused_functions(
+    document: Document,
+    done: Sequence[Replacement],
+    gone: Sequence[ast.stmt],
+    texts: Mapping[str, str],
+) -> tuple[Function, ...]:
+    """Private functions and methods that only what went has called."""
+    removed = [document.source(node) for node in (*(each.call for each in done), *gone)]
+    found = []
+    for node in ast.walk(document.tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.decorator_list:
+            continue
+        private = node.name.startswith("_") and not node.name.endswith("__")
+        if not private or document.function(node) is not None:
+            continue
+        if not any(_count(text, node.name) for text in removed):
+            continue
+        inside = sum(_count(text, node.name) for text in (*removed, document.source(node)))
+        if sum(_count(text, node.name) for text in texts.values()) == inside:
+            found.append(node)
+    return tuple(found)
+
+
+def _count(text: str, name: str) -> int:
+    """How often a name stands in a text, in whatever role."""
+    return _WORD.findall(text).count(name) if name in text else 0

@@ -1,0 +1,113 @@
+"""How a replacing call is written: on one line where it fits, else its arguments below it."""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH: Final = 79
+"""Columns of a line, as OpenStack's hacking rules have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The parts of ``package.module.name.policy(options)(arguments)``.
+
+    `judged` is the method that judges the result, with its arguments, or "" and none.
+    """
+
+    callee: str
+    judged: tuple[str, tuple[str, ...]]
+    arguments: tuple[str, ...]
+
+
+def spell(call: Call) -> str:
+    """On one line."""
+    method, options = call.judged
+    judge = f".{method}({', '.join(options)})" if method else ""
+    return f"{call.callee}{judge}({', '.join(call.arguments)})"
+
+
+def lay_out(call: Call, column: int, indent: str, tail: int, newline: str) -> str:
+    """Where `column` is where it begins, `indent` its line's, and `tail` what follows it there."""
+    line = spell(call)
+    if column + len(line) + tail <= WIDTH:
+        return line
+    method, options = call.judged
+    step = "\t" if indent.endswith("\t") else "    "
+    head, start = call.callee, column
+    if method:
+        judge = f"{head}.{method}({', '.join(options)})"
+        if start + len(judge) + 1 <= WIDTH or not options:
+            head = judge
+        else:
+            last = _filled(options, indent + step, 2, newline)
+            head = f"{head}.{method}({newline}{last})"
+            indent += step
+            whole = f"{head}({', '.join(call.arguments)})"
+            if len(whole.rpartition(newline)[2]) + tail <= WIDTH:
+                return whole
+    if not call.arguments:
+        return f"{head}()"
+    return f"{head}({newline}{_filled(call.arguments, indent + step, tail + 1, newline)})"
+
+
+def _filled(items: Sequence[str], indent: str, tail: int, newline: str) -> str:
+    """Items separated by commas, as many on a line as fit."""
+    lines: list[str] = []
+    line = indent
+    for number, item in enumerate(items):
+        last = number == len(items) - 1
+        if len(indent) + len(item) + (tail if last else 1) > WIDTH:
+            *whole, rest = _broken(item, indent, newline)
+            lines += ([] if line == indent else [line]) + whole
+            line = rest if whole else f"{indent}{rest}"
+            line += "" if last else ","
+            continue
+        text = item if last else f"{item},"
+        space = "" if line == indent else " "
+        if line != indent and len(line) + len(space + text) + (tail if last else 0) > WIDTH:
+            lines.append(line)
+            line, space = indent, ""
+        line += space + text
+    return newline.join([*lines, line])
+
+
+def _broken(item: str, indent: str, newline: str) -> list[str]:
+    """The lines of an argument that is too long for one."""
+    name, equals, source = item.partition("=") if _is_named(item) else ("", "", item)
+    node = ast.parse(source, mode="eval").body
+    inner = f"{indent}    "
+    head = f"{indent}{name}{equals}"
+    match node:
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            parts = [ast.unparse(body), f"if {ast.unparse(test)}", f"else {ast.unparse(orelse)}"]
+        case ast.BinOp(op=ast.Add()):
+            parts = [f"{ast.unparse(node.left)} +", ast.unparse(node.right)]
+        case ast.JoinedStr(values=values) if len(values) > 1:
+            parts = [ast.unparse(ast.JoinedStr(list(pair))) for pair in _pairs(values)]
+        case ast.Call(func=called, args=arguments, keywords=keywords):
+            items = [*map(ast.unparse, arguments)]
+            items += [f"{each.arg}={ast.unparse(each.value)}" for each in keywords if each.arg]
+            if len(items) != len(arguments) + len(keywords) or not items:
+                return [item]
+            rest = _filled(items, inner, 1, newline).split(newline)
+            return [f"{head}{ast.unparse(called)}(", *rest[:-1], f"{rest[-1]})"]
+        case _:
+            return [item]
+    return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]
+
+
+def _is_named(item: str) -> bool:
+    return item.partition("=")[0].isidentifier() and not item.partition("=")[2].startswith("=")
+
+
+def _pairs(values: Sequence[ast.expr]) -> list[tuple[ast.expr, ...]]:
+    """Text before a value together with the value."""
+    pairs: list[tuple[ast.expr, ...]] = []
+    for value in values:
+        if pairs and isinstance(pairs[-1][-1], ast.Constant):
+            pairs[-1] = (*pairs[-1], value)
+        else:
+            pairs.append((value,))
+    return pairs

@@ -1,0 +1,150 @@
+"""What a rewriting came to, in words, as data, and as tests that prove it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from privmigrate.callsites.site import Reason, Site
+from privmigrate.convert.callers import FileChange, Rewriting
+from privmigrate.convert.lock import Disk
+from privmigrate.convert.merge import State
+from privmigrate.convert.moves import Listed
+from privmigrate.convert.prove import CONFTEST, test_module
+from privmigrate.convert.replace import Target
+from privmigrate.convert.retest import TestChange
+from privmigrate.convert.use import Form
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Everything that is to be written and told."""
+
+    sites: tuple[Site, ...]
+    rewriting: Rewriting
+    tests: tuple[TestChange, ...]
+    listed: tuple[Listed, ...]
+    target: Target
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for ``--json``."""
+        return {
+            "summary": counts(self),
+            "rewritten": [
+                {
+                    "file": change.document.name,
+                    "line": each.use.site.span.line,
+                    "form": each.use.form.value,
+                    "before": each.before,
+                    "after": each.after,
+                }
+                for change in self.rewriting.files
+                for each in change.replacements
+            ],
+            "removed": [
+                {"file": change.document.name, "line": line, "what": what}
+                for change in self.rewriting.files
+                for line, what in change.removed
+            ],
+            "left": [
+                {
+                    "file": each.span.file,
+                    "line": each.span.line,
+                    "code": each.code,
+                    "message": each.text,
+                }
+                for each in self.rewriting.left
+            ],
+            "unused_imports": [
+                {"file": each.span.file, "line": each.span.line, "name": each.name,
+                 "named_in": each.elsewhere}
+                for change in self.rewriting.files
+                for each in change.kept
+            ],
+            "tests": [
+                {"file": each.document.name, "assertions": each.assertions} for each in self.tests
+            ],
+            "tests_left": [
+                {"file": each.span.file, "line": each.span.line, "message": each.text}
+                for each in self.listed
+            ],
+        }  # fmt: skip
+
+
+def counts(told: Told) -> dict[str, int]:
+    """The figures of a summary; wrappers are no call sites of their own."""
+    done = [each for change in told.rewriting.files for each in change.replacements]
+    typed = sum(each.use.form is Form.TYPED for each in done)
+    wrappers = sum(Reason.WRAPPER in site.reasons for site in told.sites)
+    left = [each for each in told.rewriting.left if each.code != Reason.WRAPPER.value]
+    return {
+        "sites": len(told.sites) - wrappers,
+        "typed": typed,
+        "checked": len(done) - typed,
+        "left": len(left),
+        "files": len(told.rewriting.files),
+        "test_files": len(told.tests),
+        "assertions": sum(each.assertions for each in told.tests),
+        "assertions_left": len(told.listed),
+    }
+
+
+def tell(told: Told, *, brief: bool) -> Iterator[str]:
+    """Lines for a person: what is rewritten, what stays and why, and the figures."""
+    for change in told.rewriting.files:
+        for each in () if brief else change.replacements:
+            yield f"{each.use.site.span}: {each.after}"
+        for line, what in () if brief else change.removed:
+            yield f"{change.document.name}:{line}: removed: {what}"
+        for kept in change.kept:
+            yield f"{kept.span}: {kept.name} is not used any more, but {kept.elsewhere} names it"
+    for left in told.rewriting.left:
+        yield f"{left.span}: left: {left.text} ({left.code})"
+    for listed in told.listed:
+        yield f"{listed.span}: test left: {listed.text}"
+    found = counts(told)
+    yield (
+        f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} "
+        f"file{'' if found['files'] == 1 else 's'}: "
+        f"{found['typed']} typed, {found['checked']} with a checked list; {found['left']} left; "
+        f"{found['assertions']} assertions of tests moved, {found['assertions_left']} left"
+    )
+
+
+def target_of(package: str, disk: Disk) -> Target:
+    """What the package on disk has."""
+    files = disk.lock.files if disk.lock else {}
+    names = frozenset(
+        f"{file.removesuffix('.py')}.{record.name}"
+        for file, entry in files.items()
+        for record in entry.records
+        if record.state is not State.DELETED
+    )
+    contexts = disk.texts.get("__init__.py", "")
+    return Target(package, policies="oslo_privsep" not in contexts, entrypoints=names)
+
+
+def proofs(told: Told) -> dict[str, str]:
+    """Tests that compare every call with the one before it, by file name."""
+    top, *_ = told.target.package.split(".")
+    texts: dict[str, str] = {}
+    for change in told.rewriting.files:
+        name = _file_name(change)
+        texts[name] = test_module(
+            change.document, change.replacements, change.statements, told.target
+        )
+    folder = _top_folder([change.document.name for change in told.rewriting.files], top)
+    texts["conftest.py"] = CONFTEST.format(top=top, folder=folder)
+    return texts
+
+
+def _file_name(change: FileChange) -> str:
+    module = change.replacements[0].use.site.module or Path(change.document.name).stem
+    return f"test_{module.replace('.', '_')}.py"
+
+
+def _top_folder(names: Sequence[str], top: str) -> str:
+    for name in names:
+        for folder in Path(name).absolute().parents:
+            if folder.name == top:
+                return str(folder)
+    return str(Path(top).absolute())

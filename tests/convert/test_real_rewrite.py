@@ -1,0 +1,27 @@
+"""Real services are rewritten, compile, lint and prove; running it again changes nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.rewrite_sources import CACHE, SOURCES, rewritten
+
+# How many calls at least are replaced, and how many of them at least are proven to do the same.
+EXPECTED = {"glance_store": (3, 3), "os-brick": (35, 33), "manila": (40, 40)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_real_service_is_rewritten(name: str, tmp_path: Path) -> None:
+    if not (CACHE / "sources" / SOURCES[name][0]).is_dir():
+        pytest.skip("no sources: run tools/fetch_sources.py")
+    replaced, proven = EXPECTED[name]
+    found = rewritten(name, tmp_path)
+    assert found.summary["typed"] + found.summary["checked"] >= replaced
+    assert found.proven >= proven
+    assert found.broken == ()
+    assert found.findings == ()
+    assert found.again == 0
+    assert found.summary["typed"] > found.summary["checked"]
+    assert sum(found.left.values()) >= found.summary["left"]
