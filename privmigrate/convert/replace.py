@@ -130,6 +130,9 @@ def replace(use: Use, document: Document, callee: str, target: Target) -> Replac
         return _replace(use, document, callee, target)
     except _Stays as stays:
         return Left(use.site.span, stays.because, stays.code, stays.text)
+    except (SyntaxError, RecursionError, ValueError) as error:
+        text = f"its arguments cannot be written here: {error}"
+        return Left(use.site.span, Because.SCOPE, Because.SCOPE.value, text)
 
 
 def _replace(use: Use, document: Document, callee: str, target: Target) -> Replacement:
