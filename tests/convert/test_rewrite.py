@@ -484,6 +484,22 @@ def test_through_a_wrapper_that_does_more_nothing_is_replaced() -> None:
     assert [each.because for each in left] == [Because.WRAPPER]
 
 
+def test_what_is_given_more_than_the_command_line_stays() -> None:
+    """As a method that takes the kind of command first, and gives back a number and text."""
+    source = IMPORTS + body("rc, out = self._run('Kind', 'chmod', '777', path, run_as_root=True)")
+    _, left = outcome(source, use(source, "self._run(", "path"))
+    assert [each.code for each in left] == ["through-wrapper"]
+
+
+def test_what_gives_back_something_else_stays() -> None:
+    source = IMPORTS + body("rc, out = self._run('chmod', '777', path, run_as_root=True)")
+    source += "def _run(self, *args, **kwargs):\n    out = utils.execute(*args, **kwargs)\n"
+    source += "    return 0, out[0]\n"
+    _, left = outcome(source, use(source, "self._run(", "path", through=("svc.driver._run",)))
+    assert [each.code for each in left] == ["through-wrapper"]
+    assert "makes something else of the result" in left[0].text
+
+
 @pytest.mark.parametrize(
     "data", [b"print 'x'\n", b"<<<<<<< HEAD\n", b"\xff\xfe\n", b"x = '\0'\n", b"# coding: nope\n"]
 )
