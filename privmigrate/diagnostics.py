@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+def printable(text: str) -> str:
+    """What files and processes say is other people's: none of its control characters are shown."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """A place in a file: lines and columns count from 1; line 0 means the file as a whole."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from privmigrate.argv import template as argv
-from privmigrate.argv.spec import Choice
+from privmigrate.argv.spec import ArgSpec, Choice, Matches
 from privmigrate.argv.word import value_test
 from privmigrate.convert import Options, convert
 from privmigrate.convert.operation import Fate, Kind, Op, Param, Width
@@ -127,11 +127,19 @@ def samples(param: Param) -> Iterator[object]:
         words = param.spec.values
     elif param.spec is not None:
         test = value_test(param.spec)
-        words = tuple(word for word in SAMPLES if test(word) is None)[:2]
+        words = (*SAMPLES, *_of_pattern(param.spec))
+        words = tuple(word for word in words if test(word) is None)[:2]
     if param.kind is Kind.ITEMS:
         yield from (words, ())
     else:
         yield from words
+
+
+def _of_pattern(spec: ArgSpec) -> Iterator[str]:
+    """A word of a plain pattern, such as conversion makes."""
+    if isinstance(spec, Matches):
+        text = re.sub(r"\(\?!-\)|\(\?:|\)|\\", "", spec.pattern)
+        yield re.sub(r"\.[*+]", "a", text)
 
 
 def test_rootwrap_allows_what_manilas_entrypoints_run(

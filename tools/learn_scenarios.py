@@ -176,7 +176,9 @@ SCENARIOS: Final = (
     Scenario("uname -a"),
 )  # fmt: skip
 
-# Daemons of the packages that filters name: each in the scratch folder, for one run.
+# Daemons of packages that filters name, each in the scratch folder and for one run. In Debian 12:
+# bind9 bind9-utils dbus-bin dbus-daemon frr knot samba strongswan-charon strongswan-starter
+# ucspi-tcp xen-utils-4.17
 _NAMED: Final = (
     "rndc-confgen -a -c @/key; chmod 600 @/key; ip link set lo up;"
     ' printf \'include "@/key";\noptions{directory "@";pid-file none;listen-on{none;};'

@@ -7,7 +7,6 @@ CommandFilter for that, since some libraries and some services with privsep ship
 """
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from privmigrate.rootwrap.rule import Rule
 from tools.fetch_sources import RELEASES, TARGET
 
 _FILTERS: Final = ("release", "filters", "wide", "replaced", "unused", "stay wide", "entrypoints",
-                   "of these wide", "seconds")  # fmt: skip
+                   "of these wide")  # fmt: skip
 _CALLS: Final = ("release", "calls", "typed", "as a list", "stay", "direct calls", "typed %",
                  "or as a list %")  # fmt: skip
 
@@ -41,7 +40,6 @@ class Measured:
 
     name: str
     findings: Findings
-    seconds: float
     rules: tuple[Rule, ...]
     conversion: Conversion
     rows: tuple[Row, ...]
@@ -49,9 +47,7 @@ class Measured:
 
 def measure(folder: Path) -> Measured:
     """Find the calls of a release and convert its filters for them."""
-    start = time.monotonic()
     findings = find_sites([str(folder)])
-    seconds = time.monotonic() - start
     files = sorted(str(path) for path in folder.rglob("*.filters"))
     rules: tuple[Rule, ...] = ()
     if files:
@@ -59,7 +55,7 @@ def measure(folder: Path) -> Measured:
         rules = relabel(sources.rules, sources.labels)
     conversion = converted(rules, findings.sites)
     rows = report.rows(rules, conversion.ops, conversion.prefixes, conversion.outcomes, COMMON)
-    return Measured(folder.name, findings, seconds, rules, conversion, rows)
+    return Measured(folder.name, findings, rules, conversion, rows)
 
 
 def converted(rules: Sequence[Rule], sites: Sequence[Site]) -> Conversion:
@@ -102,7 +98,6 @@ def about_filters(each: Measured) -> tuple[object, ...]:
         number["stay wide"],
         len(each.conversion.ops),
         wide,
-        f"{each.seconds:.1f}",
     )
 
 

@@ -38,6 +38,7 @@ nothing.
 exit code and the reason at the end of a line are the tool's.
 - The wording is that of coreutils 9, util-linux 2.38 and procps 4. Where that differs between \
 versions, a native that fails has the tool say it.
+- Files of processes (`/proc/self/...`) are left to the tool: `self` would be the daemon.
 - New files and folders get the modes of umask 022, or those of the folder's default access list. \
 In a process that has a stricter umask (`.local`, in a service) they get no more than that leaves.
 - A call that was given up ends between two files, not within a system call.

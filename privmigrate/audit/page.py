@@ -12,8 +12,9 @@ from typing import Final
 from privmigrate.audit.engine import AuditRule
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.gather import is_wrapper
-from privmigrate.audit.report import Report, printable
+from privmigrate.audit.report import Report
 from privmigrate.audit.score import Line, Score
+from privmigrate.diagnostics import printable
 
 MAX_ROWS: Final = 60
 _COLUMNS: Final = ("service user", "filter or entrypoint", "command", "capabilities", "gain")

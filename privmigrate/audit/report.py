@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from privmigrate.audit.accepted import Accepted
 from privmigrate.audit.finding import Finding, Level
 from privmigrate.audit.score import Score
+from privmigrate.diagnostics import printable
 
 FINE, WARNINGS, FAILURES = 0, 1, 2
 
@@ -122,8 +123,3 @@ def count(number: int, one: str, many: str = "") -> str:
 def listed(parts: Sequence[str]) -> str:
     """``a, b and c``."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts))
-
-
-def printable(text: str) -> str:
-    """Files are other people's: no control characters of them reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

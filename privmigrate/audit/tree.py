@@ -4,6 +4,7 @@ Every path is one inside the tree: links are followed inside it, and owners have
 its own passwd and group files give them. Nothing is opened for writing, nothing is executed.
 """
 
+import errno
 import os
 import stat
 from abc import ABC, abstractmethod
@@ -161,7 +162,10 @@ class DiskTree(Tree):
         """Ask once for each path: an audit is one look at the tree."""
         node = self._nodes.get(path)
         if node is None:
-            status = os.lstat(self._place(path))
+            try:
+                status = os.lstat(self._place(path))
+            except ValueError:  # NUL, which a configuration may hold, and no name
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), Kind.OTHER)
             target = os.readlink(self._place(path)) if kind is Kind.LINK else ""  # noqa: PTH115
             mode = stat.S_IMODE(status.st_mode)

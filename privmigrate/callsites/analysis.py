@@ -23,6 +23,7 @@ from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
 from privmigrate.callsites.values import (
     Arguments,
+    Bindings,
     Dict,
     Each,
     Guard,
@@ -168,6 +169,14 @@ class Analysis:
         self.outcomes[function.node] = found
         self._depth -= 1
         return found
+
+    def names_after(self, function: Function) -> Bindings:
+        """The local names of a function, as far as it has come."""
+        flow = self._under_way.get(function.node)
+        if flow is not None:
+            return flow.state.names
+        outcome = self.outcome(function)
+        return outcome.state.names if outcome is not None else {}
 
     def _around(self, function: Function) -> Outcome | None:
         """The function around another one, as far as it has come."""

@@ -156,7 +156,6 @@ class Calls:
             segments=segments,
             keywords=keywords,
             start=call.start,
-            explicit=call.rooted or executor.ALWAYS_ROOT,
             sentinel=executor.SENTINEL,
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
         )
@@ -184,7 +183,7 @@ class Calls:
                 continue
             raw = raw.called(function.qualified, plain=self.analysis.is_plain(function))
             frame = call.evaluator.frame
-            raw = raw.at(call.node, frame, call.text, call.start, explicit=call.rooted)
+            raw = raw.at(call.node, frame, call.text, call.start)
             self.analysis.record(frame, raw.doubted(doubts))
         return found
 

@@ -173,8 +173,8 @@ class Constants:
             return None
         if isinstance(assignment.value, ast.Name) and assignment.function is not None:
             # a list that was built before
-            outcome = self.analysis.outcome(assignment.function)
-            held = outcome.state.names.get(assignment.value.id) if outcome else None
+            names = self.analysis.names_after(assignment.function)
+            held = names.get(assignment.value.id)
             if isinstance(held, Seq):
                 return held
         return self.static(

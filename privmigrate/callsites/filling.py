@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from privmigrate.callsites.cutting import cut
 from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.values import (
     Bindings,
@@ -21,7 +22,6 @@ from privmigrate.callsites.values import (
     Splice,
     Str,
     Value,
-    cut,
     joined,
     pieces,
     spliced,

@@ -271,12 +271,9 @@ class Flow(Loops):
         # an effect may not be moved into the `try` from before it
         self.state.effects = self.frame.tick()
         self.block(node.body)
-        after_body = self.state
-        anywhere = before.copy()
-        self.unsettle(node.body, anywhere)
-        ways = []
+        anywhere = self.anywhere(node.body, before, self.state)
         self.block(node.orelse)
-        ways.append(self.state)
+        ways = [self.state]
         for handler in node.handlers:
             self.state = anywhere.copy()
             if handler.type is not None:
@@ -285,14 +282,15 @@ class Flow(Loops):
                 self._lose(handler.name)
             self.block(handler.body)
             ways.append(self.state)
-        del after_body
-        joined = self._joined(ways)
-        ended = joined.ended
-        if node.finalbody and ended:
-            joined = replace(anywhere.copy(), ended=False)
-        self.state = joined
-        self.block(node.finalbody)
-        self.state.ended = self.state.ended or ended
+        after = self._joined(ways)
+        if node.finalbody:
+            # it is reached from everywhere
+            self.unsettle([*node.orelse, *(s for h in node.handlers for s in h.body)], anywhere)
+            self.state = anywhere
+            self.block(node.finalbody)
+            after.ended = after.ended or self.state.ended
+            self.unsettle(node.finalbody, after)
+        self.state = after
         self.state.effects = self.frame.tick()
 
     _do_TryStar = _do_Try  # noqa: N815

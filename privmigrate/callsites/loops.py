@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.constants import is_constant
+from privmigrate.callsites.cutting import element_of
 from privmigrate.callsites.frame import Frame, State, has_effect
 from privmigrate.callsites.index import assigned
 from privmigrate.callsites.resolve import Evaluator
@@ -26,7 +27,6 @@ from privmigrate.callsites.values import (
     Splice,
     Str,
     Value,
-    element_of,
     options_of,
     spliced,
 )
@@ -69,6 +69,26 @@ class Loops(ABC):
             state.versions[name] = self.frame.tick()
         if changed:
             state.heap = state.effects = self.frame.tick()
+
+    def anywhere(self, body: Sequence[ast.stmt], before: State, after: State) -> State:
+        """What is known where a block was left at any of its statements.
+
+        Of a list that the block appends to, some first part of that is there.
+        """
+        found = before.copy()
+        self.unsettle(body, found)
+        for name in sorted(_grown(body)):
+            held, value = before.names.get(name), after.names.get(name)
+            if not isinstance(held, Seq) or not isinstance(value, Seq):
+                continue
+            size = len(held.segments)
+            if value.segments[:size] != held.segments:
+                continue
+            part: Segments = ()
+            for segment in reversed(value.segments[size:]):
+                part = (Maybe(Guard(None), (segment, *part)),)
+            found.names[name] = Seq((*held.segments, *part))
+        return found
 
     def loop(
         self,

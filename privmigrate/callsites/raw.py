@@ -25,7 +25,6 @@ class RawSite:
 
     Attributes:
         start: what was known before its arguments were evaluated.
-        explicit: the call itself says that it runs as root.
     """
 
     node: ast.Call
@@ -35,7 +34,6 @@ class RawSite:
     segments: Segments
     keywords: Dict
     start: State
-    explicit: bool = False
     netns: Str | None = None
     via: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
@@ -58,8 +56,6 @@ class RawSite:
         frame: Frame,
         executor: str,
         start: State,
-        *,
-        explicit: bool,
     ) -> "RawSite":
         """The same, as it is called from elsewhere."""
         return replace(
@@ -68,7 +64,6 @@ class RawSite:
             frame=frame,
             executor=executor,
             start=start,
-            explicit=explicit,
         )
 
 

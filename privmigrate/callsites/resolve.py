@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.argv.spec import Any, Choice, Int
 from privmigrate.callsites.conditions import test_of
+from privmigrate.callsites.cutting import element_of, tail_of
 from privmigrate.callsites.formatting import as_string, field, percent
 from privmigrate.callsites.frame import Frame, State, stamp
 from privmigrate.callsites.names import names_of
@@ -36,12 +37,10 @@ from privmigrate.callsites.values import (
     Splice,
     Str,
     Value,
-    element_of,
     joined,
     options_of,
     pieces,
     spliced,
-    tail_of,
 )
 
 if TYPE_CHECKING:

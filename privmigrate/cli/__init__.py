@@ -108,6 +108,7 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
+    from privmigrate.diagnostics import printable
     from privmigrate.errors import PrivmigrateError
 
     parser = argparse.ArgumentParser(
@@ -131,7 +132,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         why = f"{error.filename}: {error.strerror}"
     sys.stdout.flush()
     for line in why.splitlines():
-        print(f"privmigrate: {line}", file=sys.stderr)
+        print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
 
 

@@ -139,7 +139,7 @@ def _as_text(found: "Findings", allowance: "Allowance | None") -> Iterator[str]:
         unused = [(f"  {source}",) for source in allowance.unused]
         yield from _section("filters that no call uses", unused)
         if unused and open_sites:
-            yield f"  (unless {_count(len(open_sites), 'call')} above needs them)"
+            yield "  (unless a call that is not resolved needs them)"
     yield ""
     yield from _summary(found)
 
@@ -170,7 +170,15 @@ def _denied(site: "Site", number: int) -> tuple[str, ...]:
     from privmigrate.callsites.text import template_text
 
     place = f"  {site.span.file}:{site.span.line}"
-    return place, template_text(site.templates[number])
+    return place, template_text(site.templates[number]), _doubt(site)
+
+
+def _doubt(site: "Site") -> str:
+    """Where the call may go instead."""
+    from privmigrate.callsites.site import Reason
+    from privmigrate.callsites.text import WHY
+
+    return WHY[Reason.REMOTE] if Reason.REMOTE in site.reasons else ""
 
 
 def _reasons(site: "Site") -> Iterator[tuple[str, ...]]:
@@ -204,8 +212,8 @@ def _summary(found: "Findings") -> Iterator[str]:
         f" {_count(len(found.wrappers), 'wrapper')}"
     )
     yield (
-        f"of the direct ones {number['resolved']} are resolved; {number['typable']} can become a"
-        f" typed call, {number['checkable']} a call whose list is checked"
+        f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
+        f" call, {number['checkable']} a call whose list is checked"
     )
     reasons = Counter(reason for site in found.sites for reason in site.reasons)
     if reasons:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import Capability, CapabilitySet
 from privmigrate.linux.credentials import Credentials, read_own, read_threads
@@ -163,10 +164,10 @@ def _describe(one: _Shown) -> Iterator[str]:
     first = one.threads[0]
     groups = " ".join(map(str, first.groups)) or "none"
     yield (
-        f"{one.pid} {_printable(first.name)}: uid {first.uids}, gid {first.gids}, groups {groups}"
+        f"{one.pid} {printable(first.name)}: uid {first.uids}, gid {first.gids}, groups {groups}"
     )
     if one.record is not None:
-        yield f"  context       {_printable(one.record.context)}"
+        yield f"  context       {printable(one.record.context)}"
     for name, kept in _sets(first):
         yield f"  {name:<13} {kept}"
     yield f"  securebits    {_securebits(one)}"
@@ -215,11 +216,6 @@ def _three_way(value: bool | None) -> str:  # noqa: FBT001 - a value to print
     return {True: "yes", False: "no", None: "cannot be told from outside"}[value]
 
 
-def _printable(text: str) -> str:
-    """A process chooses its name: no control characters of it reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _as_json(one: _Shown) -> dict[str, object]:
     bits = one.securebits
     rules = one.at_exec
@@ -258,7 +254,7 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
     if as_json:
         print(json.dumps(_evidence_as_json(words, evidence), indent=2))
     elif evidence is None:
-        name = _printable(words[0])
+        name = printable(words[0])
         print(f"{name}: nothing is known; observe it (privmigrate learn), or read its manual")
     else:
         print("\n".join(_describe_evidence(words, evidence)))
@@ -266,7 +262,7 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
 
 
 def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[str]:
-    line = _printable(" ".join(words))
+    line = printable(" ".join(words))
     needed = str(evidence.capabilities) if evidence.bounded else "no set bounds what it needs"
     yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {needed}"
     if evidence.bounded:

@@ -14,6 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show == "rules":
         return _print_json([_plain(asdict(rule)) for rule in rules])
     if arguments.show == "sites":
-        return _print_json([_plain(asdict(site)) for site in findings.sites] if findings else [])
+        from privmigrate.callsites.text import site_json
+
+        return _print_json([site_json(site) for site in findings.sites] if findings else [])
     if arguments.show == "ops":
         ops = [asdict(op) for op in result.ops] + [asdict(prefix) for prefix in result.prefixes]
         return _print_json([_plain(each) for each in ops])
@@ -359,4 +362,4 @@ def _plain(value: object) -> object:
 
 
 def _say(text: str) -> None:
-    print(f"privmigrate: {text}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import SIGNAL_BASE, InputError
 
 if TYPE_CHECKING:
@@ -373,4 +374,4 @@ def _teller(*, verbose: bool) -> Callable[[str], None]:
 
 
 def _say(text: str) -> None:
-    print(f"privmigrate: {text}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

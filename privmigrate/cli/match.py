@@ -10,6 +10,7 @@ from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
 from privmigrate.audit.matching import Answer, Loaded, Miss, load, match, rule_of, why_not
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Mode
@@ -110,11 +111,11 @@ def _describe(loaded: Loaded, answer: Answer) -> Iterator[str]:
         yield "nearest entries, as they were meant:"
     for miss in answer.nearest:
         yield f"  {_entry(miss.rule)}"
-        yield f"    {_printable(miss.why)}"
+        yield f"    {printable(miss.why)}"
         if pointer := _pointer(answer.argv, miss):
             yield f"    {pointer}"
     if answer.similar:
-        yield f"there are filters for {', '.join(map(_printable, answer.similar))}"
+        yield f"there are filters for {', '.join(map(printable, answer.similar))}"
 
 
 def _describe_decision(loaded: Loaded, title: str, decision: Decision) -> Iterator[str]:
@@ -122,19 +123,19 @@ def _describe_decision(loaded: Loaded, title: str, decision: Decision) -> Iterat
     if not isinstance(decision, Allowed) or rule is None:
         by = f"allowed by {_entry(rule)}, but " if rule is not None else "denied: "
         reason = decision.why if isinstance(decision, Denied) else why(decision)
-        yield f"{title}: {by}{_printable(reason)}"
+        yield f"{title}: {by}{printable(reason)}"
         return
     yield f"{title}: allowed by {_entry(rule)}"
     command = decision.command
-    yield f"  executes      {_printable(shlex.join(command.argv))}"
+    yield f"  executes      {printable(shlex.join(command.argv))}"
     for name, value in command.environment:
-        yield f"  environment   {_printable(f'{name}={value}')}"
+        yield f"  environment   {printable(f'{name}={value}')}"
     if not command.environment:
         yield "  environment   the caller's"
-    yield f"  user          {_printable(command.run_as)}"
+    yield f"  user          {printable(command.run_as)}"
     evidence = lookup(command.argv)
     if evidence is None:
-        yield f"  capabilities  nothing is known of {_printable(command.argv[0])}"
+        yield f"  capabilities  nothing is known of {printable(command.argv[0])}"
     else:
         status = "observed" if evidence.verified else "not all observed"
         yield f"  capabilities  {evidence.capabilities} ({status}; see privmigrate caps explain)"
@@ -146,13 +147,13 @@ def _pointer(argv: tuple[str, ...], miss: Miss) -> str:
         return ""
     words = [shlex.quote(word) for word in argv]
     if miss.word >= len(words):
-        return f"{_printable(' '.join(words))} >>nothing<<"
+        return f"{printable(' '.join(words))} >>nothing<<"
     words[miss.word] = f">>{words[miss.word]}<<"
-    return _printable(" ".join(words))
+    return printable(" ".join(words))
 
 
 def _entry(rule: Rule) -> str:
-    return _printable(f"{rule.raw_name} ({rule.filter_class}), {rule.span}")
+    return printable(f"{rule.raw_name} ({rule.filter_class}), {rule.span}")
 
 
 def _as_json(loaded: Loaded, answer: Answer) -> dict[str, object]:
@@ -211,7 +212,7 @@ def _why_not(loaded: Loaded, name: str, words: tuple[str, ...], *, as_json: bool
         print(json.dumps({"argv": list(words), "why_not": listed}, indent=2))
     else:
         for rule, reason in reasons:
-            print(f"{_entry(rule)}: {_printable(reason)}")
+            print(f"{_entry(rule)}: {printable(reason)}")
     return ALLOWED if any(rule is chosen for rule, _ in reasons) else DENIED
 
 
@@ -252,7 +253,7 @@ def _describe_coverage(coverage: Coverage) -> Iterator[str]:
     for rule in coverage.unused:
         yield f"          {_entry(rule)}"
     for unread in coverage.unread:
-        yield f"line {unread.line} was not read: {_printable(unread.why)}"
+        yield f"line {unread.line} was not read: {printable(unread.why)}"
     if coverage.skipped:
         yield f"{_count(coverage.skipped, 'line')} of other programs"
 
@@ -261,8 +262,8 @@ def _describe_refusals(title: str, refusals: tuple[Refusal, ...]) -> Iterator[st
     if refusals:
         yield f"{title}:"
     for refusal in refusals[:_MAX_LISTED]:
-        yield f"  {refusal.count:6}  {_printable(shlex.join(refusal.argv))} (line {refusal.line})"
-        yield f"          {_printable(refusal.why)}"
+        yield f"  {refusal.count:6}  {printable(shlex.join(refusal.argv))} (line {refusal.line})"
+        yield f"          {printable(refusal.why)}"
     if len(refusals) > _MAX_LISTED:
         yield f"          and {len(refusals) - _MAX_LISTED} more: see --json"
 
@@ -290,8 +291,3 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _printable(text: str) -> str:
-    """Words of a log are other people's: no control characters of them reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

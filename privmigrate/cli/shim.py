@@ -19,6 +19,10 @@ from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports
 
 _BINDIRS = {"additive": "/usr/local/bin", "divert": "/usr/bin"}
+_ADVICE = (
+    "limit them: privmigrate learn --filters {config} --from LOG --output"
+    " /etc/privmigrate/learned.toml; or by [capabilities]; unknown = none refuses them everything"
+)
 _SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -209,8 +213,7 @@ def _check(request: install.Request) -> Built:
         built = build(Source(request.config, {"PATH": _SECURE_PATH}, request.accepted))
     except Refused as refused:
         raise InputError(f"{refused} ({advice})") from refused
-    wide = [plan.rule.name for plan in built.plans if plan.capabilities is None]
-    print(f"{len(built.plans)} filters, {len(wide)} without limits: {' '.join(wide)}")
+    print(built.warning or f"all {len(built.plans)} filters are limited")
     folders = _SECURE_PATH.split(":")
     if request.strategy == "additive" and request.bindir not in folders:
         print(f"note: {request.bindir} is not on sudo's usual secure_path", file=sys.stderr)
@@ -251,7 +254,15 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
         return {**entry, "ok": False, "error": str(error)}
     filters = [_filter(plan) for plan in built.plans]
     daemons = read_reports(config)
-    return {**entry, "ok": True, "mode": _mode(built), "filters": filters, "daemons": daemons}
+    warning = [built.warning, _ADVICE.format(config=config)] if built.warning else []
+    return {
+        **entry,
+        "ok": True,
+        "mode": _mode(built),
+        "warnings": warning,
+        "filters": filters,
+        "daemons": daemons,
+    }
 
 
 def _mode(built: Built) -> str:
@@ -283,6 +294,9 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
             for path, intact in files.items():
                 yield f"  {path}{'' if intact else ': not as it was written'}"
     yield f"  {entry['config']}: {entry.get('error') or entry['mode']}"
+    warnings = entry.get("warnings", ())
+    if isinstance(warnings, list):
+        yield from (f"    {warning}" for warning in warnings)
     daemons = entry.get("daemons", ())
     if isinstance(daemons, list):
         for each in daemons:

@@ -115,6 +115,8 @@ def specification(spec: ArgSpec, imports: Imports) -> Expression:
             printed = Text(value, quote_pattern if isinstance(spec, Matches) else quote)
         elif isinstance(value, _SPECS):
             printed = specification(value, imports)
+        elif isinstance(value, tuple):
+            printed = Group("(", tuple(map(quote, value)), ")", lonely=True)
         else:
             printed = repr(value)
         # the first field is what the specification is about; flags and bounds are named

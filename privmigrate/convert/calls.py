@@ -19,7 +19,7 @@ from privmigrate.convert.plan import Plan
 from privmigrate.convert.shape import shape_of
 from privmigrate.convert.use import Unlinked, Why
 
-INCOMPLETE: Final = UNRESOLVED | {Reason.REASSIGNED, Reason.SHELL}
+INCOMPLETE: Final = UNRESOLVED | {Reason.SHELL}
 """Reasons for which a call may run more than its templates say."""
 UNUSED: Final = "no call needs it: a privilege to drop"
 _KEPT: Final = "stays as wide as it is"
@@ -104,7 +104,7 @@ def _passes(site: Site, called: frozenset[str]) -> bool:
 
 
 def _commands(site: Site) -> set[str]:
-    return {template.command for template in site.templates if template.command}
+    return {command for template in site.templates for command in template.commands}
 
 
 def _has_front(site: Site) -> bool:

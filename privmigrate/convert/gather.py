@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from privmigrate.argv import template as argv
 from privmigrate.argv.unify import unify
 from privmigrate.callsites.site import Site
+from privmigrate.convert.admit import admit
 from privmigrate.convert.assemble import Assembled, arguments, assemble
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
@@ -21,6 +22,7 @@ from privmigrate.convert.operation import (
     Width,
 )
 from privmigrate.convert.plan import Plan
+from privmigrate.convert.shape import Shape
 from privmigrate.convert.use import Form, Why
 
 
@@ -113,7 +115,7 @@ def _join(group: _Group, candidate: Candidate, fronts: frozenset[str]) -> _Group
         joined = template
     else:
         found = unify(group.template, _renamed(template, len(group.members)))
-        if found is None or not (_is_plain(found) or _all_whole([*group.members, candidate])):
+        if found is None or not (_is_plain(found) or _are_allowed(found, group, candidate)):
             return None
         joined = found
     if assemble("", joined, ()) is None:
@@ -129,10 +131,12 @@ def _is_plain(template: argv.Template) -> bool:
     return all(isinstance(segment, argv.Lit | argv.Hole) for segment in template.segments)
 
 
-def _all_whole(candidates: Sequence[Candidate]) -> bool:
-    """Whether one wide rule allows any words for all of them."""
-    rules = {each.rule.sources for each in candidates}
-    return len(rules) == 1 and all(each.whole for each in candidates)
+def _are_allowed(template: argv.Template, group: _Group, candidate: Candidate) -> bool:
+    """Whether one wide rule allows all that the parts of the template can be together."""
+    rules = {each.rule.sources for each in (*group.members, candidate)}
+    if len(rules) > 1 or not candidate.whole:
+        return False
+    return any(each.template == template for each in admit(candidate.rule, Shape(template)))
 
 
 def _renamed(template: argv.Template, number: int) -> argv.Template:

@@ -112,7 +112,9 @@ def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
     """Who gets a name first: what is narrow, then what is plainly the command."""
     wide = op.rest is not None
     if op.calls:
-        return wide, bool(op.templates), (repr(op.words), repr(op.templates), op.key)
+        names = op.environment.combinations if op.environment else ()
+        order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
+        return wide, bool(op.templates), order
     return wide, op.environment is not None, op.sources
 
 

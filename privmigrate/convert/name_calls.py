@@ -28,12 +28,23 @@ def names_of_call(op: Op) -> Iterator[str]:
             signals = [signal for param in op.params for signal in _signals(param.spec)]
             yield identifier("_".join(("send", *signals)))
         return
-    words = _telling(op)
+    every = list(dict.fromkeys(_telling(op)))
+    # of a lone option, what it is has to be said
+    words = [word for word in every if word not in vocabulary.NAMELESS_FLAGS] or every
     command = "_or_".join(each.command for each in op.by_command)
     names = dict.fromkeys(
         identifier("_".join((command, *words[:count])))
-        for count in (min(len(words), _MOST_WORDS), *range(_MOST_WORDS + 1, len(words) + 1))
+        for words, count in (
+            (words, min(len(words), _MOST_WORDS)),
+            *((every, count) for count in range(1, len(every) + 1)),
+        )
     )
+    plain = next(iter(names))
+    variables = _variables(op)
+    if variables:
+        # beside the same without them
+        yield plain
+        yield identifier("_".join((plain, "with", *variables)))
     yield from (name for name in names if len(name) <= _LONGEST)
     functions = [call.function.rpartition(".")[2].strip("_") for call in op.calls]
     for function in filter(None, functions):
@@ -42,6 +53,12 @@ def names_of_call(op: Op) -> Iterator[str]:
     for function, call in zip(functions, op.calls, strict=True):
         module = call.module.rpartition(".")[2]
         yield identifier(f"{command}_{module}_{function}")
+
+
+def _variables(op: Op) -> list[str]:
+    if op.environment is None:
+        return []
+    return [name for each in op.environment.combinations for name in each]
 
 
 def _signals(spec: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from privmigrate.convert.chain import may_stand_in_front
 from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
+from privmigrate.diagnostics import printable
 from privmigrate.rootwrap.rule import Rule
 
 HEAD: Final = ("filter", "entrypoint", "width", "context", "capabilities")
@@ -127,14 +128,14 @@ def table(found: Sequence[Row], *, colour: bool) -> Iterator[str]:
     widths = [max(len(line[number]) for line in cells) for number in range(len(head) - 1)]
     for number, line in enumerate(cells):
         padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)]
-        text = "  ".join(padded).rstrip()
+        text = printable("  ".join(padded).rstrip())
         row = found[number - 1] if number else None
         yield _coloured(text, row) if colour and row else text
         for remark in row.remarks if row else ():
             # once for an entrypoint, and what is said of every wide one once below
             if row and (row.entrypoint, remark) not in told and remark != GENERAL:
                 told.add((row.entrypoint, remark))
-                yield f"    {remark}"
+                yield f"    {printable(remark)}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

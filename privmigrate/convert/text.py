@@ -13,7 +13,8 @@ _CLEAN: Final = re.compile(r"[ -~]*\Z")
 _SOFT: Final = frozenset(keyword.softkwlist)
 LONGEST: Final = 48  # characters of a name, so that what defines it fits on a line
 LONGEST_CLASS: Final = 22  # it stands twice on the line of its tag
-RESERVED: Final = frozenset(keyword.kwlist) | _SOFT | frozenset(dir(builtins))
+# "l" is no keyword, but linters take it for a one.
+RESERVED: Final = frozenset(keyword.kwlist) | _SOFT | frozenset(dir(builtins)) | {"l"}
 
 
 def identifier(text: str, *, digit: str = "run_", empty: str = "entrypoint") -> str:

@@ -26,6 +26,15 @@ PLAIN_FLAGS: Final = frozenset(
     )
 )  # fmt: skip
 
+# Options that say how something is printed or asked, not what is done: no part of a name.
+NAMELESS_FLAGS: Final = frozenset(
+    (
+        "autobackup", "bare", "buffered", "columns", "force", "format", "if-exists", "may-exist",
+        "no-heading", "no-trunc", "noheadings", "nosuffix", "output", "quiet", "separator",
+        "summary", "timeout", "units", "verbose", "yes",
+    )
+)  # fmt: skip
+
 # (command, option) -> what its value is, where the option itself is no good name.
 FLAG_NAMES: Final = MappingProxyType(
     {

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.learn.confine import Command, Confinement, Run, run_shell, running
 from privmigrate.learn.minimise import Attempt, minimise, repair, substitute
@@ -332,5 +333,5 @@ class _Trials:
 def _last_line(data: bytes) -> str:
     lines = data.decode(errors="replace").strip().splitlines()
     text = lines[-1] if lines else ""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    shown = printable(text)
     return repr(shown[:_SHOWN]) if shown else ""

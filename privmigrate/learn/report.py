@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from privmigrate.diagnostics import printable
 from privmigrate.learn.experiment import Learned, Proposal
 
 
@@ -51,7 +52,7 @@ def _short(proposal: Proposal) -> str:
 def line(argv: Sequence[str]) -> str:
     """A command line that may be printed: no control characters of it reach a terminal."""
     text = " ".join(word or "''" for word in argv)
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return printable(text)
 
 
 def remarks_of(learned: Learned) -> Iterator[str]:

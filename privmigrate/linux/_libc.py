@@ -184,6 +184,14 @@ def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0
     return int(fd)
 
 
+def fstatfs_type(fd: int) -> int:
+    """The kind of the file system that a file is on, as a magic number of linux/magic.h."""
+    buffer = (ctypes.c_long * 64)()  # struct statfs is shorter, and begins with f_type
+    if _libc.fstatfs(ctypes.c_int(fd), ctypes.byref(buffer)):
+        raise _error("fstatfs")
+    return int(buffer[0])
+
+
 def mount_detached(kind: bytes) -> int:
     """Mount a new file system that no path leads to (Linux 5.2); closing the descriptor ends it."""
     context = _checked(

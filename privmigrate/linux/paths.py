@@ -12,6 +12,7 @@ from typing import Final
 from privmigrate.errors import Refused
 from privmigrate.linux import _libc
 
+_PROC: Final = 0x9FA0  # PROC_SUPER_MAGIC of linux/magic.h
 _MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
 _ROOT: Final = 0
 _ACCESS_LIST: Final = "system.posix_acl_access"
@@ -27,6 +28,18 @@ def open_beneath(folder: int, path: str, flags: int, *, links: bool = False, mod
     if not links:
         resolve |= _libc.RESOLVE_NO_SYMLINKS
     return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder, mode=mode)
+
+
+def is_of_process(handle: int) -> bool:
+    """Whether an open file is one of a process in a proc file system, by whatever name.
+
+    The kernel lets every process write to its own memory, so that a path that leads to
+    ``/proc/self/mem`` means something else for a daemon than for a program that it starts.
+    """
+    if _libc.fstatfs_type(handle) != _PROC:
+        return False
+    names = os.readlink(f"/proc/self/fd/{handle}").split("/")  # noqa: PTH115 - pathlib costs 5 ms
+    return any(name.isdigit() for name in names)
 
 
 def trusted(path: str) -> str | None:

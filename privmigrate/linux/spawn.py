@@ -54,13 +54,14 @@ class Program(NamedTuple):
     """What to start. `executable` is an absolute path; nothing is looked up in PATH.
 
     Descriptors that are None are /dev/null; beside the three only `pass_fds` reach the program.
+    An environment that is None is this process's own, and so is a folder, with or without a name.
     With `new_group` it leads a process group of its own, with `new_session` a session.
     """
 
     executable: str
     argv: Sequence[str | bytes]
-    environment: Mapping[str, str] | Mapping[bytes, bytes]
-    cwd: str | bytes = "/"
+    environment: Mapping[str, str] | Mapping[bytes, bytes] | None
+    cwd: str | bytes | None = "/"
     umask: int = 0o022
     stdin: int | None = None
     stdout: int | None = None

@@ -13,7 +13,7 @@ from privmigrate.argv.spec import AbsolutePath, ArgSpec, Choice, Const, Int, Key
 from privmigrate.argv.word import word_test
 from privmigrate.privsep.natives import find
 
-_MOST: Final = 20_000  # combinations of words that are tried
+_MOST: Final = 10_000  # combinations of words that are tried
 _WORDS: Final = (
     *(
         "a",

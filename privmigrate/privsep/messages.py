@@ -195,8 +195,13 @@ class Decoder:
         self.buffer = bytearray(DATAGRAM)
 
     def decode(self, size: int) -> Message:
-        """Read the datagram of so many bytes; raise ProtocolError unless it is one message."""
-        if size > DATAGRAM:
+        """Read the datagram of so many bytes; raise ProtocolError unless it is one message.
+
+        None is the end of the connection, and EOFError.
+        """
+        if not 0 < size <= DATAGRAM:
+            if not size:
+                raise EOFError
             raise ProtocolError(f"a datagram of {size} bytes; {DATAGRAM} is the most")
         data = self.buffer[:size]
         try:
@@ -218,7 +223,9 @@ class Decoder:
 
 
 def decode(data: bytes) -> Message:
-    """Read one datagram that is already here; raise as `Decoder.decode`."""
+    """Read one datagram that is already here; raise ProtocolError unless it is one message."""
+    if not data:
+        raise ProtocolError("a message of no bytes")
     decoder = Decoder()
     decoder.buffer[: len(data)] = data
     return decoder.decode(len(data))

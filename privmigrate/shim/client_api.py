@@ -175,12 +175,11 @@ def _start(command: Sequence[str], stdout: int, stderr: int) -> Process:
     executable = which(command[0])
     if executable is None:
         raise InputError(f"{command[0]}: there is no such program")
-    environ = dict(os.environ)
     program = Program(
         executable,
         tuple(command),
-        environ,
-        cwd="/proc/self/cwd",
+        None,
+        cwd=None,
         umask=-1,
         stdout=stdout,
         stderr=stderr,

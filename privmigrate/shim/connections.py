@@ -16,7 +16,7 @@ from typing import Final
 
 from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
 from privmigrate.shim import client
-from privmigrate.shim.daemon import OWN_FOLDER, Executor, Outgrown, Started, Streams
+from privmigrate.shim.daemon import Executor, Outgrown, Started, Streams
 from privmigrate.shim.report import Report
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -129,7 +129,7 @@ class Server(ABC):
                 self._used = time.monotonic()
 
     def start(
-        self, command: client.Command, streams: Streams, *, cwd: str = OWN_FOLDER, umask: int = -1
+        self, command: client.Command, streams: Streams, *, cwd: str | None = None, umask: int = -1
     ) -> Started:
         """Start what was prepared."""
         log = self.executor.log

@@ -27,7 +27,6 @@ from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 from privmigrate.shim.watch import Watch
 
-OWN_FOLDER: Final = "/proc/self/cwd"  # also where it has no name any more
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
 
 
@@ -120,8 +119,9 @@ class Executor:
             return ("not root: nothing to give up",)
         needed = needs(self._built)
         if needed is None:
-            wide = [plan.rule.name for plan in self._built.plans if plan.capabilities is None]
-            return (f"everything is kept for {' '.join(wide)}",)
+            return (
+                self._built.warning or f"mode = {self._built.settings.mode}: nothing is limited",
+            )
         dropped = drop(Profile((needed | own) & read_sets().permitted))
         self._held = dropped.credentials.permitted
         return dropped.remarks
@@ -146,9 +146,12 @@ class Executor:
         return command
 
     def start(
-        self, command: client.Command, streams: Streams, *, cwd: str = OWN_FOLDER, umask: int = -1
+        self, command: client.Command, streams: Streams, *, cwd: str | None = None, umask: int = -1
     ) -> Started:
-        """Start what was prepared; raise OSError as the kernel gives it. Umask -1 is our own."""
+        """Start what was prepared; raise OSError as the kernel gives it.
+
+        Without a folder, and with umask -1, these are our own.
+        """
         begin = time.monotonic()
         log = self.log if self._index.audit else None
         by = client.log_name(self.environ) if log else ""
@@ -177,11 +180,13 @@ class Executor:
                 self._watch = Watch(self._index, OURS)
             return self._index, self._built
 
-    def _spawn(self, command: client.Command, streams: Streams, cwd: str, umask: int) -> Process:
+    def _spawn(
+        self, command: client.Command, streams: Streams, cwd: str | None, umask: int
+    ) -> Process:
         program = Program(
             command.executable,
             command.argv,
-            command.environ,
+            None if command.environ is self.environ else command.environ,  # ours: 20 us less
             cwd=cwd,
             umask=umask,
             stdin=streams.stdin,

@@ -59,6 +59,21 @@ class Built:
     parsed: Parsed
     keep: bool
 
+    @property
+    def unlimited(self) -> tuple[str, ...]:
+        """The filters whose commands hold everything though the mode is to limit them."""
+        if self.settings.mode != "enforce":
+            return ()
+        return tuple(plan.rule.name for plan in self.plans if plan.capabilities is None)
+
+    @property
+    def warning(self) -> str:
+        """What a log should say of these; nothing where there are none."""
+        names = self.unlimited
+        if not names:
+            return ""
+        return f"{len(names)} of {len(self.plans)} filters run with everything: {' '.join(names)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

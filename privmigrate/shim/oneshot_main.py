@@ -42,7 +42,7 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
         return client.give_up(name, client.Quit(error.exit_code, str(error)))
     client.limit_descriptors(executor.built.config.rlimit_nofile)
     for remark in remarks:
-        executor.log.to_syslog_only(client.INFO, remark)
+        executor.log.to_syslog_only(client.WARNING, remark)
     with listener:
         OneShotServer(executor, config, listener, of_unit=lock < 0).serve()
     return 0

@@ -131,7 +131,7 @@ def _answer(call: Call) -> int:
         return client.give_up(call.name, client.Quit(error.exit_code, str(error)))
     client.limit_descriptors(executor.built.config.rlimit_nofile)
     for remark in remarks:
-        executor.log.to_syslog_only(client.INFO, remark)
+        executor.log.to_syslog_only(client.WARNING, remark)
     return _serve(executor)
 
 

@@ -143,6 +143,8 @@ def perform(call: Call) -> int:
     built = build(Source(config, dict(os.environ), call.accepted))
     store(built, config)
     index = client.Index(built.data)
+    if built.keep and built.warning:  # as often as something has changed
+        client.Log(call.name, index.syslog).to_syslog_only(client.WARNING, built.warning)
 
     commands: list[client.Command] = []
 

@@ -224,6 +224,13 @@ def test_names_of_files_do_not_reach_the_terminal_as_they_are(run: Run, folder: 
     assert "\x1b" not in out
 
 
+def test_a_folder_whose_name_no_file_can_have(run: Run, folder: Path) -> None:
+    (folder / "rootwrap.conf").write_text("[DEFAULT]\nfilters_path=/etc/b\0ad\n")
+    code, out, err = run(str(folder / "rootwrap.conf"))
+    assert (code, err) == (2, "")
+    assert "/etc/b\\x00ad" in out
+
+
 def test_a_score_has_its_derivation(run: Run, folder: Path) -> None:
     code, out, _ = run("--score", str(folder))
     assert code == 0

@@ -55,6 +55,18 @@ def shell(
     return Shell(tmp_path, capsys)
 
 
+def test_nothing_of_a_file_controls_the_terminal(shell: Shell) -> None:
+    """Neither of its text nor of its name."""
+    name = shell.filters(
+        "\x1b[31mls: CommandFilter, ls\x1b[2J, root\n\x1b[1mb: Foo, ls", "\x1b.filters"
+    )
+    assert shell("convert", name) == 0
+    assert "\x1b" not in shell.out + shell.err
+    assert r"\x1b.filters:2 \x1b[31mls" in shell.out
+    assert shell("convert", shell.filters("\x1b[31mls: RegExpFilter, ls", "\x1b.filters")) == 2
+    assert "\x1b" not in shell.err
+
+
 def test_a_folder_becomes_a_package_in_the_current_folder(shell: Shell) -> None:
     shell.filters(PING, "rootwrap.d/volume.filters")
     assert shell("convert", "rootwrap.d") == 0

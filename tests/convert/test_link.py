@@ -7,7 +7,7 @@ import pytest
 from privmigrate.argv.spec import Int
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert import Conversion
-from privmigrate.convert.operation import Fate, Op, Width
+from privmigrate.convert.operation import Fate, Op, Option, Width
 from privmigrate.convert.use import Form, Why
 from tests.convert.sites import call, converted, each, site, template, value, when, word
 
@@ -233,10 +233,24 @@ def test_pieces_that_do_not_move_are_taken_as_a_list() -> None:
     assert stays.why is Why.IN_PIECES
 
 
-def test_a_constant_that_is_assigned_elsewhere_keeps_its_filter_wide() -> None:
-    made = site(template("lvs", value("vg")), reasons=[Reason.REASSIGNED])
-    conversion = converted("x: CommandFilter, lvs, root", made)
+def test_a_shells_program_keeps_its_filter_as_it_is() -> None:
+    made = site(template("sh", "-c", value("program")), reasons=[Reason.SHELL])
+    conversion = converted("x: CommandFilter, sh, root", made)
     assert [op.rest is not None for op in conversion.ops] == [True]
+    assert [each.why for each in conversion.unlinked] == [Why.UNRESOLVED]
+
+
+def test_a_constant_with_several_values_narrows_and_waits_for_a_person() -> None:
+    """The analysis gives a shape for each value, or no shape at all."""
+    made = site(
+        template("lvs", value("vg"), env={"LC_ALL": "C"}),
+        template("lvs", value("vg"), env={"LC_ALL": "C", "LANG": "C"}),
+        reasons=[Reason.REASSIGNED],
+        words="cmd",
+    )
+    rules = "a: EnvFilter, env, root, LC_ALL=C, lvs\nb: EnvFilter, env, root, LC_ALL=C, LANG=, lvs"
+    conversion = converted(rules, made)
+    assert [op.rest for op in conversion.ops] == [None, None]
     assert [each.why for each in conversion.unlinked] == [Why.UNRESOLVED]
 
 
@@ -248,3 +262,16 @@ def test_a_wrapper_without_callers_is_where_its_command_is_asked_for() -> None:
     conversion = converted(rule, wrapper, caller)
     assert [op.rest for op in conversion.ops] == [None]
     assert [each.why for each in conversion.unlinked] == [Why.WRAPPER]
+
+
+def test_parts_that_are_left_out_together_bring_no_exec_behind_netns() -> None:
+    """Each call is harmless, and so are two of them as one; what all three may be is not."""
+    made = [
+        call("ip", "netns", "-a", "-c", value("name"), line=1),
+        call("ip", "netns", "-c", value("name"), line=2),
+        call("ip", "netns", "-a", value("name"), line=3),
+    ]
+    conversion = converted("ip: IpFilter, ip, root", *made)
+    for op in conversion.ops:
+        shortest = [each for each in op.words if not isinstance(each, Option)]
+        assert len(shortest) > 2, op.words

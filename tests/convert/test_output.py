@@ -32,7 +32,7 @@ force-single-line = true
 MYPY = """
 [mypy]
 strict = True
-[mypy-prctl.*,_prctl.*,msgpack.*]
+[mypy-prctl.*,_prctl.*,msgpack.*,pyroute2.*]
 ignore_missing_imports = True
 """
 
@@ -93,6 +93,7 @@ def calls() -> Iterator[Site]:
     item = value("item")
     shapes = [
         template("x", when("class_", "--class", value("class_")), when("if_", "-f"), value("run")),
+        template("x", "-l", value("l"), when("no", "-l"), when("O", "-O"), when("I", "-I", "x")),
         template("x", "a", when("yes", f"--{LONG}", value("long")), when("no", f"--{LONG}")),
         template("x", "b", each("item", "-o", word("k=", item), element="item"), value("args")),
         template("x", "c", each("words", word("'", value("word"), '"'), element="word")),
@@ -111,6 +112,7 @@ def calls() -> Iterator[Site]:
         yield site(shape, line=line, function=f"Driver.{'long_name_' * (line % 9)}")
     several = (
         template("x", "h", when("q", "-q", value("q"), value("q2")), word("/tmp/", value("p"))),
+        template("x", "j", when("q", value("q", Choice(("-a", '"'))), value("q2"))),
         template("x", "h", LONG, each("many", each("more", word(value("deep"), "'")))),
         template("y", word("k=", value("k", Matches("[a-z\\\\\"']+"))), word("0.0.0.0")),
     )

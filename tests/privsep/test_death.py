@@ -99,6 +99,7 @@ def test_before_the_request_is_read() -> None:
 
 def test_before_the_request_is_read_while_another_thread_finds_the_daemon_dead() -> None:
     """Whoever restarts hangs up on nobody: each caller learns from the kernel what happened."""
+    # INV-15
 
     def script(actor: Actor) -> None:
         assert actor.sock is not None

@@ -6,7 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privmigrate.argv.spec import (
@@ -91,11 +91,11 @@ def test_input_reaches_both(executed: Executed, tmp_path: Path) -> None:
 
 
 def test_another_user_and_other_variables_need_a_process(executed: Executed) -> None:
-    assert do(LS, "/proc/self/task", env={"POSIXLY_CORRECT": "1"}).exit_code == 0
-    assert do(LS, "/proc/self/task", env={"LC_ALL": "de_DE.UTF-8"}).exit_code == 0
+    assert do(LS, "/proc/sys/net", env={"POSIXLY_CORRECT": "1"}).exit_code == 0
+    assert do(LS, "/proc/sys/net", env={"LC_ALL": "de_DE.UTF-8"}).exit_code == 0
     assert do(LS, "/nowhere", user="no-such-user").exit_code == 126
     assert len(executed) == 2 + 1
-    assert do(LS, "/proc/self/task", env={"LC_ALL": "C", "LANG": "C"}).exit_code == 0
+    assert do(LS, "/proc/sys/net", env={"LC_ALL": "C", "LANG": "C"}).exit_code == 0
     assert len(executed) == 3
 
 
@@ -121,7 +121,7 @@ def test_relative_paths_are_below_the_root_as_for_commands(
         assert do(LS, "etc").stdout == run(LS, "/etc").stdout
     assert [argv[1:] for argv in executed] == [("etc",), ("/etc",)]
     executed.clear()
-    assert do(LS, "proc/self/ns").exit_code == 0
+    assert do(LS, "proc/sys/net").exit_code == 0
     assert executed == []
 
 
@@ -151,6 +151,41 @@ def test_errors_of_the_tool_have_its_words(executed: Executed) -> None:
         b"ls: cannot access '/nowhere': No such file or directory\n",
     )
     assert len(executed) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/proc/self/environ", "//proc//self/mem", "/proc/1/environ", "/proc/thread-self/mem",
+     "/dev/fd/0", "/dev/stdin", "proc/self/mem"],
+)  # fmt: skip
+def test_itself_is_the_tool_and_not_the_daemon(path: str) -> None:
+    with recording() as planned, chdir("/"):
+        do(CAT, path)
+        do(TEE, path, stdin="x")
+    assert [each.native for each in planned] == [None, None]
+
+
+def test_no_other_name_leads_to_the_memory_of_the_daemon(
+    executed: Executed, tmp_path: Path
+) -> None:
+    """The kernel lets a process write to its own; a file with holes would say where."""
+    link, source = tmp_path / "link", tmp_path / "source"
+    link.symlink_to("/proc/self/mem")
+    with source.open("wb") as file:
+        file.seek(2**20)
+        file.write(b"x")
+    calls = (
+        (Executable("cp", dirs=DIRS), str(source), str(link)),
+        (Executable("cp", dirs=DIRS), str(link), str(tmp_path / "target")),
+        (TEE, "-a", str(link)),
+        (Executable("truncate", dirs=DIRS), "-s", "0", str(link)),
+        (CAT, str(link)),
+    )
+    for tool, *words in calls:
+        do(tool, *words, stdin=b"x")
+    assert [argv[1:] for argv in executed] == [tuple(words) for _, *words in calls]
+    result = natives.cat(str(link))
+    assert result == (1, b"", f"cat: {link}: A file of a process\n".encode())
 
 
 def test_nothing_follows_in_a_call_that_was_given_up(tmp_path: Path) -> None:
@@ -299,6 +334,7 @@ def test_what_will_be_done(tool: str, words: Words, expected: Forecast) -> None:
     assert forecast(tool, words) == expected
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(NATIVES)),
     st.lists(

@@ -290,6 +290,79 @@ def test_nothing_is_mounted_on_or_from_a_link(how: tuple[str, ...], base_folder:
     assert after == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("chown", "-R", "+4321", "P"),
+        ("chown", "0.0", "P"),
+        ("chmod", "--reference=P", "P"),
+        ("mkdir", "-m", "u=rwx", "P"),
+        ("rm", "-rf", "P/"),
+        ("tee", "P", "-"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_caller_words_so_that_no_native_knows_it_is_refused(
+    words: tuple[str, ...], base_folder: Path
+) -> None:
+    """The tool would follow a link that was put there after the check."""
+    words = tuple(word.replace("P", str(base_folder / "out")) for word in words)
+    with pytest.raises(Refused, match="below a folder"):
+        native(*words, within=str(base_folder), stdin=b"y")
+    with pytest.raises(Refused, match="below a folder"):
+        native("rm", base_folder / "plain", within=str(base_folder), user="nobody")
+
+
+def test_no_tool_no_refusal(base_folder: Path) -> None:
+    """That a tool is not installed is said as ever."""
+    with pytest.raises(AssertionError, match="executed"):
+        native("no-such-tool", base_folder / "plain", within=str(base_folder))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("stat", "-f", "-c", "%T", "P"), ("readlink", "-f", "P"), ("readlink", "-e", "P")],
+    ids=" ".join,
+)
+def test_nothing_is_said_of_where_a_link_leads(
+    words: tuple[str, ...], base_folder: Path, tmp_path: Path
+) -> None:
+    """Neither whether it is there, nor what it is."""
+    link = base_folder / "link"
+    said = []
+    for target in ("/proc/1/exe", tmp_path / "nowhere"):
+        link.unlink()
+        link.symlink_to(target)
+        try:
+            said.append(
+                str(native(*(w.replace("P", str(link)) for w in words), within=str(base_folder)))
+            )
+        except Refused as refused:
+            said.append(str(refused))
+    assert said[0] == said[1]
+    assert "exit_code=0" not in said[0]
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_file_that_takes_the_place_of_a_new_folder_gets_no_mode(
+    base_folder: Path, monkeypatch: pytest.MonkeyPatch, *, within: bool
+) -> None:
+    """Such as a program that is root's, to which set-user-ID would mean something else."""
+    path, program = base_folder / "new", base_folder / "program"
+    program.touch(mode=0o755)
+    make = os.mkdir
+
+    def swap(place: str, mode: int) -> None:
+        make(place, mode)
+        path.rmdir()
+        program.rename(path)
+
+    monkeypatch.setattr(os, "mkdir", swap)
+    with pytest.raises(Refused if within else AssertionError):
+        native("mkdir", "-m", "4755", path, **({"within": str(base_folder)} if within else {}))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
 @pytest.mark.parametrize("way", ["..", "../outside", "a/../../outside/f"])
 def test_no_dots_lead_out_either(way: str, base_folder: Path) -> None:
     (base_folder / "a").mkdir()

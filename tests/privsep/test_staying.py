@@ -100,6 +100,23 @@ def test_what_nobody_waits_for_any_more_is_not_executed(staying: Staying, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_who_dies_while_it_waits_has_taken_nothing(staying: Staying, tmp_path: Path) -> None:
+    """A process that is being killed comes as far as the end of the system call it waits in."""
+    # INV-15
+
+    def die_after_it(*arguments: object) -> int:
+        staying._receive(*arguments)
+        raise KeyboardInterrupt
+
+    staying.connection._read = die_after_it  # type: ignore[assignment]
+    staying.ask(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        staying.stay()
+    staying.connection.sock.close()
+    with pytest.raises(ConnectionResetError):  # which says that it was not read
+        staying.client.recv(1)
+
+
 def test_nobody_stays_where_nobody_else_waits(staying: Staying) -> None:
     """The last free worker is everybody's."""
     staying.server._workers = 1

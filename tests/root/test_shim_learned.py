@@ -86,6 +86,20 @@ def test_what_learn_has_verified_is_what_the_command_holds(
     assert Path(site.file).stat().st_uid == 4321
 
 
+def test_status_names_the_filters_without_limits(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.configure(learned=False)
+    main(["shim", "status", "--config", site.both.config])
+    out = capsys.readouterr().out
+    assert "    3 of 3 filters run with everything: x other privsep-helper\n" in out
+    assert f"limit them: privmigrate learn --filters {site.both.config} --from LOG" in out
+    site.configure(after="[capabilities]\nx = none\nother = none\nprivsep-helper = none\n")
+    site.table.touch()
+    main(["shim", "status", "--config", site.both.config])
+    assert "everything" not in capsys.readouterr().out
+
+
 def test_an_edit_of_the_table_counts_for_the_next_command(site: Site) -> None:
     client = Client([*site.both.daemon_words])
     site.table.write_text('changer = ["CAP_CHOWN"]\n')

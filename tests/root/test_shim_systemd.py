@@ -54,7 +54,7 @@ class Host:
         units.mkdir()
         path = client.socket_path(self.config, everywhere=True)
         (units / SOCKET).write_text(render_socket("x", path))
-        command = [*words, "x-rootwrap", "--serve", self.config]
+        command = [*words[:-1], "--serve", self.config, "--as", "x-rootwrap"]
         needed = CapabilitySet.parse("CAP_CHOWN")
         (units / SERVICE).write_text(render_service("x", command, needed))
         self._group = cgroups() / f"privmigrate-test-{os.getpid()}"
@@ -91,7 +91,9 @@ class Host:
 
     def is_served(self) -> bool:
         by, _, group = self.run(SERVED).stdout.partition("\n")[0].rpartition(" ")
-        return "--as x-rootwrap --serve" in by and group == f"/system.slice/{SERVICE}"
+        return (
+            f"--serve {self.config} --as x-rootwrap" in by and group == f"/system.slice/{SERVICE}"
+        )
 
     def down(self) -> None:
         if self._init:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from privmigrate.shim import client
 from privmigrate.shim.client_api import Client
 from tests.shim.conftest import WriteConfig
 
@@ -63,8 +64,35 @@ def test_rootwraps_lines(
     theirs = lines(syslog)
     run(OURS, config, *words)
     ours = lines(syslog)
-    assert [line for line in ours if "privmigrate {" not in line] == theirs
+    extra = ("privmigrate {", "run with everything")
+    assert [line for line in ours if not any(word in line for word in extra)] == theirs
     assert theirs
+
+
+def test_filters_without_limits_are_named_whenever_something_changed(
+    syslog: socket.socket, write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    filters = FILTERS.partition("[")[0]
+    limited = "[capabilities]\necho = none\n"
+    for section, expected in (
+        ("", "2 of 2 filters run with everything: echo privsep-helper"),
+        ("[privmigrate]\ncapabilities = all\n", "2 of 2 filters run with everything"),
+        (limited, "1 of 2 filters run with everything: privsep-helper"),
+        (f"{limited}privsep-helper = none\n", ""),
+    ):
+        config = write_config(filters, OPTIONS + section)
+        index = Path(client.index_path(str(config)))
+        made = index.stat().st_ino if index.exists() else 0
+        while not index.exists() or index.stat().st_ino == made:  # until its files have settled
+            run(OURS, config, "echo")
+        found = [line for line in lines(syslog) if "everything" in line]
+        assert len(found) == bool(expected)
+        assert all(line.startswith(f"<{17 << 3 | 4}>x-rootwrap: {expected}") for line in found)
+    daemon = Client([*DAEMON, str(write_config(filters, OPTIONS))])
+    assert daemon.execute(["echo", "a"])[0] == 0
+    daemon.close()
+    assert "2 of 2 filters run with everything" in "".join(lines(syslog))
 
 
 def test_the_record_of_a_command(syslog: socket.socket, write_config: WriteConfig) -> None:
@@ -91,10 +119,10 @@ def test_the_daemon_logs_the_same(
 ) -> None:
     config = write_config(FILTERS.partition("[")[0], OPTIONS)
     monkeypatch.chdir(PROJECT)
-    client = Client([*DAEMON, str(config)])
-    client.execute(["echo", "a"])
-    client.execute(["other"])
-    client.close()
+    daemon = Client([*DAEMON, str(config)])
+    daemon.execute(["echo", "a"])
+    daemon.execute(["other"])
+    daemon.close()
     text = "".join(lines(syslog))
     assert "Executing ['/bin/echo', 'a'] (filter match = echo)" in text
     assert '"filter": "echo"' in text

@@ -3,7 +3,7 @@
 ``Argument`` and ``Any()`` are what convert writes where a filter allowed everything and no call
 site said more. They are marked so that they are found.
 
-Instead: narrow the annotation to what callers pass; regenerate with --calls.
+Instead: narrow the annotation to what callers pass; regenerate with --callsites.
 """
 
 from collections.abc import Iterator

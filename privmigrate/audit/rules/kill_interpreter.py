@@ -3,8 +3,8 @@
 The program of a process is what /proc/PID/exe names. For a script that is the interpreter, so the
 filter allows signals for every process of Python on the machine, other services' included.
 
-Instead: a pid file that the daemon reads, or a systemd unit; in generated code natives.kill with
-the unit's cgroup.
+Instead: a systemd unit that the daemon may stop, or a program of its own name (a compiled one, or
+a copy of the interpreter); generated code tells programs of one interpreter apart as little.
 """
 
 from collections.abc import Iterator

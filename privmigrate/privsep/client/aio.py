@@ -147,8 +147,6 @@ class LoopConnection:
                 self._parts = None
             return message
         size = self._sock.recv_into(self._decoder.buffer, 0, socket.MSG_TRUNC)
-        if not size:
-            raise EOFError
         message = self._decoder.decode(size)
         if message[0] != PARTS:
             return message

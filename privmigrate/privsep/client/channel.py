@@ -92,34 +92,22 @@ class Connection:
         except OSError:
             raise ChannelClosed("the privsep daemon is gone", may_have_run=False) from None
         try:
-            return self._receive(deadline, listener)
-        except TimeoutError:
-            raise PrivsepTimeout("the call took too long, and was cancelled") from None
-        except ConnectionResetError:
-            # the kernel says so only where our message was not read
-            raise ChannelClosed(
-                "the privsep daemon died before the call began", may_have_run=False
-            ) from None
-        except (EOFError, OSError):
-            raise ChannelClosed("the privsep daemon died during the call") from None
+            while True:
+                if deadline is not None:
+                    self._allow(deadline)
+                size = self._read(self._buffer, 0, socket.MSG_TRUNC)
+                answer = self._decode(size)
+                if answer[0] == PARTS:
+                    answer = self._receive_rest(answer, deadline)
+                if answer[0] in ANSWERS:
+                    return answer
+                listener.hear(answer)
+        except (EOFError, OSError) as error:
+            raise _not_answered(error) from None
 
     def _send_parts(self, message: Message, deadline: float | None) -> None:
         self._pack = new_packer()
         send_parts(self.sock, encode_parts(message, REQUEST), lambda: self._allow(deadline))
-
-    def _receive(self, deadline: float | None, listener: Listener) -> Message:
-        while True:
-            if deadline is not None:
-                self._allow(deadline)
-            size = self._read(self._buffer, 0, socket.MSG_TRUNC)
-            if not size:
-                raise EOFError
-            answer = self._decode(size)
-            if answer[0] == PARTS:
-                answer = self._receive_rest(answer, deadline)
-            if answer[0] in ANSWERS:
-                return answer
-            listener.hear(answer)
 
     def _receive_rest(self, head: Message, deadline: float | None) -> Message:
         lengths = read_lengths(head, ANSWER)
@@ -147,6 +135,15 @@ class Connection:
     def forget(self) -> None:
         """Drop this process's descriptor only; for a child after a fork."""
         self.sock.close()
+
+
+def _not_answered(error: Exception) -> Exception:
+    if isinstance(error, TimeoutError):
+        return PrivsepTimeout("the call took too long, and was cancelled")
+    if isinstance(error, ConnectionResetError):
+        # the kernel says so only where our message was not read
+        return ChannelClosed("the privsep daemon died before the call began", may_have_run=False)
+    return ChannelClosed("the privsep daemon died during the call")
 
 
 _LAST_SECONDS: Final = 2.0
@@ -320,7 +317,7 @@ class Channel:
         From the kernel, which could not tell them if we were the ones who hang up.
         """
         self.running = False
-        with suppress(IndexError):
+        with suppress(IndexError):  # INV-15: those that nobody uses, and no others
             while True:
                 self._drop(self._idle.pop())
         self._close_control()

@@ -117,8 +117,6 @@ class Connection:
             size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
-        if not size:
-            raise EOFError
         return decoder.decode(size)
 
     def receive_soon(self, decoder: Decoder) -> Message | None:
@@ -128,12 +126,10 @@ class Connection:
         is being killed, and then nobody could tell that it was never executed.
         """
         try:
-            self._read(_GLANCE, 0, _PEEK)
+            self._read(_GLANCE, 0, _PEEK)  # INV-15: not taken before there is something to execute
             size = self._read(decoder.buffer, 0, _PROBE)
         except BlockingIOError:
             return None
-        if not size:
-            raise EOFError
         return decoder.decode(size)
 
     def is_hung_up(self) -> bool:

@@ -6,6 +6,7 @@ call: a native where the command line is one that it recognises, the tool otherw
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -61,6 +62,8 @@ NATIVES: Final[Mapping[str, str]] = MappingProxyType(
 
 # Where distributions put the tools; one of that name elsewhere is another program.
 _FOLDERS: Final = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin"})
+# Files of processes, and other names for what the daemon itself has open.
+_OF_PROCESS: Final = re.compile(r"/*(proc/+([0-9]|self|thread-self)|dev/+(fd|std))")
 # Languages that messages and order come in as natives have them.
 _PLAIN_LANGUAGES: Final = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 
@@ -176,12 +179,15 @@ def do(
     """Do what `run` would do with the same arguments, by system calls where a native can.
 
     With `within` the paths are known to lie in that folder: a native follows no link below it,
-    and what it cannot do is refused instead of left to the tool.
+    and what none can do, or knows, is refused instead of left to the tool.
     """
     words = tuple(arg if isinstance(arg, str) else str(arg) for arg in args)
     found = None if user is not None or not _is_plain(env) else _recognise(executable, words)
     if found is None or not _fits(found[1], under):
-        return run(executable, *args, env=env, stdin=stdin, user=user, under=under)
+        if within is None or _is_missing(executable):
+            return run(executable, *args, env=env, stdin=stdin, user=user, under=under)
+        # what a caller words so that no native knows it, the tool would do through any link
+        raise Refused(f"{executable.candidates[0]}: not as it is asked for, below a folder")
     path, native = found
     data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
     plan = PLANNING.current()
@@ -203,6 +209,14 @@ def do(
     return run(executable, *args, env=env, stdin=stdin, under=under)
 
 
+def _is_missing(executable: Executable) -> bool:
+    try:
+        executable.resolve()
+    except ExecutableNotFound:
+        return True
+    return False
+
+
 def _recognise(executable: Executable, words: tuple[str, ...]) -> tuple[str, Native] | None:
     """The tool's path, and the native for this command line."""
     try:
@@ -214,6 +228,8 @@ def _recognise(executable: Executable, words: tuple[str, ...]) -> tuple[str, Nat
     native = None if kind is None else kind.recognise((tool, *words))
     if native is None:
         return None
+    if any(_OF_PROCESS.match(path) for path in native.paths):
+        return None  # "self" would be the daemon
     if any(not path.startswith("/") for path in native.paths) and os.getcwd() != "/":  # noqa: PTH109
         return None  # commands run in /, this process does not
     return path, native

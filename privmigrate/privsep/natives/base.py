@@ -10,7 +10,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol, Self
 
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
-from privmigrate.linux.paths import open_beneath
+from privmigrate.linux.paths import is_of_process, open_beneath
 from privmigrate.privsep.running import ExecResult
 
 DONE: Final = ExecResult(0, b"", b"")
@@ -165,6 +165,14 @@ def parent_of(place: str) -> Iterator[tuple[int, str]]:
         yield folder, name
     finally:
         os.close(folder)
+
+
+def expect_plain(handle: int) -> None:
+    """Raise LeftToTool for all but regular files, and for those of a process: it may be us."""
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise LeftToTool("Not a regular file")
+    if is_of_process(handle):
+        raise LeftToTool("A file of a process")
 
 
 def has_name(path: str) -> bool:

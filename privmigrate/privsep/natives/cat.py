@@ -11,7 +11,7 @@ from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import open_beneath
 from privmigrate.privsep.execute import acting, plan_native
-from privmigrate.privsep.natives.base import LeftToTool, failed, failure, quoted
+from privmigrate.privsep.natives.base import LeftToTool, expect_plain, failed, failure, quoted
 from privmigrate.privsep.running import MAX_OUTPUT, ExecResult
 
 _ONE_FILE: Final = 2
@@ -25,7 +25,7 @@ class Cat:
     Symbolic links are followed, as cat does, unless `within` names the folder that the path was
     checked to lie in: then no link at all is, so that none that is put there after the check leads
     out. Only regular files are read, and at most 64 MiB, more is an error; a device or a pipe is
-    not even opened.
+    not even opened, nor is a file of a process, which might be the daemon itself.
     """
 
     CAPABILITIES: ClassVar[tuple[Capability, ...]] = (Capability.CAP_DAC_READ_SEARCH,)
@@ -92,8 +92,7 @@ class Cat:
         kind = os.fstat(handle).st_mode
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, "")
-        if not stat.S_ISREG(kind):
-            raise LeftToTool("not a regular file")
+        expect_plain(handle)
         chunks: list[bytes] = []
         left = MAX_OUTPUT
         # what the handle stands for, not what now has its name
@@ -120,5 +119,5 @@ def cat(path: str, *, within: str | None = None) -> ExecResult:
     try:
         with acting():
             return native.perform()
-    except LeftToTool:
-        return failed(f"cat: {quoted(path)}: Not a regular file")
+    except LeftToTool as left:
+        return failed(f"cat: {quoted(path)}: {left}")

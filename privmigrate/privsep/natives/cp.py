@@ -14,6 +14,7 @@ from privmigrate.privsep.natives.base import (
     LeftToTool,
     always_quoted,
     created_mode,
+    expect_plain,
     failure,
     has_name,
     inside,
@@ -110,9 +111,7 @@ class Cp:
                 file = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | nofollow)
             except OSError as error:
                 raise LeftToTool(f"{self.source}: {error.strerror}") from None
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            os.close(file)
-            raise LeftToTool(f"{self.source} is no regular file")
+        _expect_plain(file)
         return file
 
     def _open_target(self, path: str, source: os.stat_result) -> int:
@@ -129,12 +128,20 @@ class Cp:
             except OSError as error:
                 raise LeftToTool(f"{path}: {error.strerror}") from None
         status = os.fstat(file)
-        same = (status.st_dev, status.st_ino) == (source.st_dev, source.st_ino)
-        if same or not stat.S_ISREG(status.st_mode):
+        _expect_plain(file)
+        if (status.st_dev, status.st_ino) == (source.st_dev, source.st_ino):
             os.close(file)
-            raise LeftToTool(f"{path} is the same file, or no regular one")
+            raise LeftToTool(f"{path} is the same file")
         os.ftruncate(file, 0)
         return file
+
+
+def _expect_plain(file: int) -> None:
+    try:
+        expect_plain(file)
+    except LeftToTool:
+        os.close(file)
+        raise
 
 
 def _copy(source: int, target: int, size: int) -> None:

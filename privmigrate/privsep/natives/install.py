@@ -1,7 +1,6 @@
 """``install -d FOLDER...``: make folders with a mode, or give it to those that there are."""
 
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
@@ -86,6 +85,4 @@ class Install:
             if not last:
                 return
             with pinned(place, self.within) as file:
-                if not stat.S_ISDIR(os.stat(file).st_mode):  # noqa: PTH116 - as above
-                    raise LeftToTool(f"{path} is no folder")
                 set_mode(file, self.mode)

@@ -119,7 +119,7 @@ class Ls:
                     if entry.name.startswith(".") and not self.hidden:
                         continue
                     mark = "/" if self.slashes and entry.is_dir(follow_symlinks=False) else ""
-                    later = self.folders_first and not entry.is_dir()
+                    later = self.folders_first and not _leads_to_folder(entry)
                     found.append((later, os.fsencode(entry.name), entry.name + mark))
                     if len(found) > _MOST:
                         raise LeftToTool(f"more than {_MOST} names")
@@ -128,3 +128,10 @@ class Ls:
         if self.itself:
             found += ((False, os.fsencode(n), n + "/" * self.slashes) for n in (".", ".."))
         return [line for _, _, line in sorted(found)]
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a loop, or nobody may look

@@ -132,7 +132,9 @@ def make_above(path: str, within: str | None) -> None:
 
 
 def set_mode(file: str, mode: Mode) -> None:
-    """Give a pinned file the mode, unless it has it."""
+    """Give a pinned folder the mode, unless it has it; no file that has taken its place."""
     has = os.stat(file).st_mode  # noqa: PTH116 - as above
+    if not stat.S_ISDIR(has):
+        raise LeftToTool("what is there is no folder")
     if mode.apply(has) != stat.S_IMODE(has):
         os.chmod(file, mode.apply(has))  # noqa: PTH101 - as above

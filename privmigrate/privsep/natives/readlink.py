@@ -76,6 +76,8 @@ class Readlink:
         """Read it; 1 and nothing else where there is none."""
         try:
             if self.resolve:
+                if self.within is not None:
+                    raise LeftToTool("it follows links")
                 found = self._resolved()
             else:
                 with reached(self.path, self.within) as place:

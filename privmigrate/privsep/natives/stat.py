@@ -12,6 +12,7 @@ from privmigrate.linux.capabilities import Capability
 from privmigrate.privsep.natives.base import (
     always_quoted,
     failure,
+    pinned,
     reached,
     split,
     together,
@@ -159,7 +160,8 @@ class Stat:
         try:
             with reached(path, self.within) as place:
                 if self.systems:
-                    system = os.statvfs(place)
+                    with pinned(place, self.within) as file:
+                        system = os.statvfs(file)
                     values = lambda field: _OF_SYSTEMS[field](system)  # noqa: E731
                 else:
                     status = os.stat(place, follow_symlinks=self.follow and self.within is None)  # noqa: PTH116 - pathlib costs 5 ms

@@ -10,7 +10,9 @@ from privmigrate.linux.capabilities import Capability
 from privmigrate.privsep.natives.base import (
     LeftToTool,
     created_mode,
+    expect_plain,
     failure,
+    pinned,
     quoted,
     reached,
     split,
@@ -72,13 +74,16 @@ class Tee:
         return together([*failures, ExecResult(0, self.stdin, b"")])
 
     def _look(self, path: str) -> None:
+        """Before anything is opened for writing, which empties it; again when it is."""
         try:
-            with reached(path, self.within) as place:
-                mode = os.stat(place, follow_symlinks=self.within is None).st_mode  # noqa: PTH116 - pathlib costs 5 ms
+            with reached(path, self.within) as place, pinned(place, self.within) as file:
+                mode = os.stat(file).st_mode  # noqa: PTH116 - pathlib costs 5 ms
+                if stat.S_ISDIR(mode):
+                    return
+                if not stat.S_ISREG(mode):
+                    raise LeftToTool(f"{path} is no regular file")
         except OSError:
             return  # opening it says what is wrong
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise LeftToTool(f"{path} is no regular file")
 
     def _open(self, path: str) -> int | ExecResult:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
@@ -86,9 +91,15 @@ class Tee:
         flags |= 0 if self.within is None else os.O_NOFOLLOW
         try:
             with reached(path, self.within) as place:
-                return os.open(place, flags, created_mode(place, 0o666))
+                file = os.open(place, flags, created_mode(place, 0o666))
+            try:
+                expect_plain(file)
+            except BaseException:
+                os.close(file)
+                raise
         except OSError as error:
             return failure("tee", quoted(path), error)
+        return file
 
     def _write(self, path: str, file: int) -> list[ExecResult]:
         left = memoryview(self.stdin)

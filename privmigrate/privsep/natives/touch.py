@@ -1,5 +1,6 @@
 """``touch FILE...``: make files, and set the times of those that there are to now."""
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
@@ -42,6 +43,7 @@ class Touch:
         Same("no name", "", ("touch", "")),
         Same("a loop", "ln -s l l", ("touch", "l")),
         Same("a folder that there is not", "", ("touch", "d/")),
+        Same("a pipe", "mkfifo f", ("touch", "f")),
         Same("-c", "", ("touch", "-c", "f")),
         Same("-c: below a file", ": > f", ("touch", "--no-create", "f/x")),
         Same("-c: one that there is", ": > f", ("touch", "-c", "f")),
@@ -70,22 +72,34 @@ class Touch:
         return together([self._one(path) for path in self.paths])
 
     def _one(self, path: str) -> ExecResult:
-        problem = f"cannot touch {always_quoted(path)}"
+        problem = f"setting times of {always_quoted(path)}"
         try:
             with reached(path, self.within) as place:
+                first = None if self.only else self._try_to_make(place)
+                if first is None and not self.only:
+                    return DONE
+                # what cannot be opened may still be given times: a folder, a pipe; but no link
                 try:
-                    if not self.only:
-                        self._make(place)
-                        return DONE
-                except IsADirectoryError:
-                    pass
-                problem = f"setting times of {always_quoted(path)}"
-                os.utime(place, follow_symlinks=self.within is None)
+                    if first is not None and first.errno == errno.ELOOP:
+                        raise first
+                    os.utime(place, follow_symlinks=self.within is None)
+                except OSError as error:
+                    if first is None or first.errno == errno.EISDIR:
+                        raise
+                    problem = f"cannot touch {always_quoted(path)}"
+                    raise first from error
         except OSError as error:
             if self.only and isinstance(error, FileNotFoundError):
                 return DONE
             return failure("touch", problem, error)
         return DONE
+
+    def _try_to_make(self, place: str) -> OSError | None:
+        try:
+            self._make(place)
+        except OSError as error:
+            return error
+        return None
 
     def _make(self, place: str) -> None:
         flags = _FLAGS if self.within is None else _FLAGS | os.O_NOFOLLOW

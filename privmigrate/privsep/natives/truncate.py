@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
@@ -13,6 +12,7 @@ from privmigrate.privsep.natives.base import (
     LeftToTool,
     always_quoted,
     created_mode,
+    expect_plain,
     failure,
     reached,
     split,
@@ -97,10 +97,8 @@ class Truncate:
                 nofollow = 0 if self.within is None else os.O_NOFOLLOW
                 file = os.open(place, flags | nofollow, created_mode(place, 0o666))
             try:
-                status = os.fstat(file)
-                if not stat.S_ISREG(status.st_mode):
-                    raise LeftToTool(f"{path} is no regular file")
-                size = self._of(status.st_size)
+                expect_plain(file)
+                size = self._of(os.fstat(file).st_size)
                 problem = f"failed to truncate {always_quoted(path)} at {size} bytes"
                 os.ftruncate(file, size)
             finally:
