@@ -35,7 +35,6 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
-<<<<<<< HEAD
         "a call that may go to another host, replaced",
         "convert/replace.py",
         "        if reason in _NEVER:\n",
@@ -118,7 +117,8 @@ FAULTS: Final = (
         "            if run_as_root and self._context.client_mode:\n",
         "            if self._context.client_mode:\n",
         "tests/privsep/test_neutron.py",
-=======
+    ),
+    Fault(
         "a value at a call that was another one where it was read",
         "callsites/motion.py",
         "        return all(\n",
@@ -152,7 +152,6 @@ FAULTS: Final = (
         "            yield Reason.REMOTE\n",
         "            yield from ()\n",
         "tests/callsites/test_traps.py",
->>>>>>> callsites
     ),
     Fault(
         "a list of words that is none of its command lines",
