@@ -109,6 +109,11 @@ FAULTS: Final = (
         "testing/evaluate.py",
         "    return replace(old, argv=()) == replace(new, argv=()) and ",
         "    return ",
+    ),
+    Fault(
+        "    return replace(old, argv=()) == replace(new, argv=()) and "
+        "same_argv(old.argv, new.argv)\n",
+        "    return same_argv(old.argv, new.argv)\n",
         "tests/testing/test_equivalence.py",
     ),
     Fault(
