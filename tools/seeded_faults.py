@@ -107,10 +107,6 @@ FAULTS: Final = (
     Fault(
         "a proof that does not compare as whom a command runs",
         "testing/evaluate.py",
-        "    return replace(old, argv=()) == replace(new, argv=()) and ",
-        "    return ",
-    ),
-    Fault(
         "    return replace(old, argv=()) == replace(new, argv=()) and "
         "same_argv(old.argv, new.argv)\n",
         "    return same_argv(old.argv, new.argv)\n",
