@@ -35,41 +35,6 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
-        "a value at a call that was another one where it was read",
-        "callsites/motion.py",
-        "        return all(\n",
-        "        return True or all(\n",
-        "tests/callsites/test_movable.py",
-    ),
-    Fault(
-        "a call that would be made after others that it came before",
-        "callsites/motion.py",
-        "            if hole.stamp.after != self.floor:\n",
-        "            if False:\n",
-        "tests/callsites/test_movable.py",
-    ),
-    Fault(
-        "a statement that does more than build a command line",
-        "callsites/building.py",
-        "for each in statements if _has_other_effect(each, motion)}",
-        "for each in statements if False}",
-        "tests/callsites/test_movable.py",
-    ),
-    Fault(
-        "a constant that is assigned elsewhere",
-        "callsites/constants.py",
-        "        return Reason.REASSIGNED if in_class or changed else None\n",
-        "        return constant[0]\n",
-        "tests/callsites/test_traps.py",
-    ),
-    Fault(
-        "a call that may go to another host",
-        "callsites/calls.py",
-        "            yield Reason.REMOTE\n",
-        "            yield from ()\n",
-        "tests/callsites/test_traps.py",
-    ),
-    Fault(
         "a call that may go to another host, replaced",
         "convert/replace.py",
         "        if reason in _NEVER:\n",
@@ -153,6 +118,41 @@ FAULTS: Final = (
         "            if run_as_root and self._context.client_mode:\n",
         "            if self._context.client_mode:\n",
         "tests/privsep/test_neutron.py",
+    ),
+    Fault(
+        "a value at a call that was another one where it was read",
+        "callsites/motion.py",
+        "        return all(\n",
+        "        return True or all(\n",
+        "tests/callsites/test_movable.py",
+    ),
+    Fault(
+        "a call that would be made after others that it came before",
+        "callsites/motion.py",
+        "            if hole.stamp.after != self.floor:\n",
+        "            if False:\n",
+        "tests/callsites/test_movable.py",
+    ),
+    Fault(
+        "a statement that does more than build a command line",
+        "callsites/building.py",
+        "for each in statements if _has_other_effect(each, motion)}",
+        "for each in statements if False}",
+        "tests/callsites/test_movable.py",
+    ),
+    Fault(
+        "a constant that is assigned elsewhere",
+        "callsites/constants.py",
+        "        return Reason.REASSIGNED if in_class or changed else None\n",
+        "        return constant[0]\n",
+        "tests/callsites/test_traps.py",
+    ),
+    Fault(
+        "a call that may go to another host",
+        "callsites/calls.py",
+        "            yield Reason.REMOTE\n",
+        "            yield from ()\n",
+        "tests/callsites/test_traps.py",
     ),
     Fault(
         "a list of words that is none of its command lines",

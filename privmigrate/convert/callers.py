@@ -79,13 +79,13 @@ def rewrite_callers(
     for name, own in sorted(by_file.items()):
         try:
             document = read(name, files[name])
+            change, stays = rewrite_file(document, own, target, texts)
         except KeyError:
             left += [_left(use.site, Because.UNREADABLE, "is not there any more") for use in own]
             continue
         except Unreadable as error:
             left += [_left(use.site, Because.UNREADABLE, str(error)) for use in own]
             continue
-        change, stays = rewrite_file(document, own, target, texts)
         left += stays
         if change is not None:
             changed.append(change)

@@ -93,7 +93,7 @@ def _test(
         yield f"        convention={name!r},"
     if samples := _samples(each.use.site):
         yield f"        samples={samples!r},"
-    if options := _options(each.call):
+    if options := _options(each.call) | _keywords(document, each, before):
         yield f"        options={options!r},"
     if codes := sorted(_numbers(each.call)):
         yield f"        exit_codes={codes!r},"
@@ -276,6 +276,26 @@ def _options(call: ast.Call) -> dict[str, list[object]]:
         for each in call.keywords
         if each.arg in _CHOICES and not isinstance(each.value, ast.Constant | ast.List | ast.Tuple)
     }
+
+
+def _keywords(
+    document: Document, each: Replacement, body: Sequence[ast.stmt]
+) -> dict[str, list[object]]:
+    """What stands behind ``**kwargs``: every key that is asked for, or none."""
+    function = document.function(each.call)
+    name = function.args.kwarg.arg if function is not None and function.args.kwarg else ""
+    if not name or not any(name in loaded_names(statement) for statement in body):
+        return {}
+    keys: dict[str, object] = {}
+    for node in (node for statement in body for node in ast.walk(statement)):
+        match node:
+            case ast.Subscript(value=ast.Name(id=found), slice=ast.Constant(value=str(key))):
+                keys |= {key: f"word-{key}"} if found == name else {}
+            case ast.Compare(left=ast.Constant(value=str(key)), comparators=[ast.Name(id=found)]):
+                keys |= {key: f"word-{key}"} if found == name else {}
+            case _:
+                continue
+    return {name: [keys, {}]}
 
 
 def _texts(spec: ArgSpec) -> list[str]:

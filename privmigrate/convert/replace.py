@@ -14,7 +14,13 @@ from typing import Final
 
 from privmigrate.callsites.site import Convention, Reason, Root, Site
 from privmigrate.convert.arguments import by_name, one_line, written
-from privmigrate.convert.document import Document, bound_names, loaded_names, parse_expression
+from privmigrate.convert.document import (
+    Document,
+    Function,
+    bound_names,
+    loaded_names,
+    parse_expression,
+)
 from privmigrate.convert.effects import Effect, effect, filled, keeps_order, only_builds, pieces
 from privmigrate.convert.spelling import Call, spell
 from privmigrate.convert.use import Form, Use
@@ -115,6 +121,7 @@ _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
     },
 }
 _BUILTINS: Final = frozenset(dir(builtins))
+_IN_FRONT: Final = frozenset({"env", "ip", "sudo"})
 _OTHER_EXECUTORS: Final = frozenset({"trycmd", "ssh_execute", "execute_rootwrap_daemon"})
 
 
@@ -130,6 +137,9 @@ def replace(use: Use, document: Document, callee: str, target: Target) -> Replac
         return _replace(use, document, callee, target)
     except _Stays as stays:
         return Left(use.site.span, stays.because, stays.code, stays.text)
+    except (SyntaxError, RecursionError, ValueError) as error:
+        text = f"its arguments cannot be written here: {error}"
+        return Left(use.site.span, Because.SCOPE, Because.SCOPE.value, text)
 
 
 def _replace(use: Use, document: Document, callee: str, target: Target) -> Replacement:
@@ -146,6 +156,7 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
         raise _Stays(Because.MOVED, f"no call of {site.executor} begins here")
     if use.form is Form.TYPED and any(each.command is None for each in site.templates):
         raise _Stays(Because.SITE, "runs one of several commands", "several-commands")
+    _check_way(call, use, document)
     netns = _netns(call, use)
     if netns:
         use = dataclasses.replace(use, under="", imports=())
@@ -177,6 +188,28 @@ def _check_reasons(site: Site) -> None:
     name = site.executor.rpartition(".")[2]
     if name in _OTHER_EXECUTORS:
         raise _Stays(Because.OPTIONS, f"{name} gives back something else than execute does")
+
+
+def _check_way(call: ast.Call, use: Use, document: Document) -> None:
+    """Make sure that what is called is given the command line, and gives back its result."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        prefixes = {word.text for each in use.site.templates for word in each.prefix}
+        commands = {command for each in use.site.templates for command in each.commands}
+        if first.value not in {use.op.command, *commands, *prefixes, *_IN_FRONT}:
+            raise _Stays(
+                Because.WRAPPER, f"is given {first.value!r} before the command", "through-wrapper"
+            )
+    passing = {each.rpartition(".")[2] for each in use.site.through}
+    for function in ast.walk(document.tree):
+        if isinstance(function, Function) and function.name in passing:
+            for node in ast.walk(function):
+                if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+                    raise _Stays(
+                        Because.WRAPPER,
+                        f"goes through {function.name}, which makes something else of the result",
+                        "through-wrapper",
+                    )
 
 
 def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:

@@ -359,18 +359,26 @@ def move_tests(
             continue
         try:
             document = read(name, data)
+            moves = plan_tests(document, replacements, package, staying)
+            after = _moved(document, moves)
         except Unreadable as error:
             listed.append(Listed(Span(name), str(error)))
             continue
-        moves = plan_tests(document, replacements, package, staying)
         listed += moves.listed
-        if moves.expressions:
-            imports = tuple(moves.imports[text] for text in sorted(moves.imports))
-            changes = rewrite.Changes(
-                moves.expressions, added=moves.added, first=moves.first, imports=imports
-            )
-            changed.append(TestChange(document, rewrite.apply(document, changes), moves.assertions))
+        if after is not None:
+            changed.append(TestChange(document, after, moves.assertions))
     return tuple(changed), tuple(listed)
+
+
+def _moved(document: Document, moves: Moves) -> bytes | None:
+    """The new bytes of a file of which something moves."""
+    if not moves.expressions:
+        return None
+    imports = tuple(moves.imports[text] for text in sorted(moves.imports))
+    changes = rewrite.Changes(
+        moves.expressions, added=moves.added, first=moves.first, imports=imports
+    )
+    return rewrite.apply(document, changes)
 
 
 def _is_test(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from privmigrate.convert.document import Document, Place
+from privmigrate.convert.document import Document, Place, Unreadable
 from privmigrate.convert.imports import NewImport
 from privmigrate.errors import InternalError
 
@@ -44,11 +44,15 @@ class Changes:
 
 
 def apply(document: Document, changes: Changes) -> bytes:
-    """Make the new bytes of a file."""
+    """Make the new bytes of a file; raise Unreadable for one that cannot be edited."""
     data = document.data.removeprefix(codecs.BOM_UTF8)
-    wrapper = MetadataWrapper(cst.parse_module(data), unsafe_skip_copy=True)
-    editor = _Editor(wrapper.module, changes)
-    module = wrapper.visit(editor)
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(data), unsafe_skip_copy=True)
+        editor = _Editor(wrapper.module, changes)
+        module = wrapper.visit(editor)
+    except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError) as error:
+        why = str(error).partition("\n")[0]
+        raise Unreadable(f"cannot be edited: {why}") from error
     if missed := set(changes.expressions) - editor.replaced:
         raise InternalError(f"{document.name}: the call at {min(missed)[0]} was not found again")
     return (codecs.BOM_UTF8 if document.has_mark else b"") + module.bytes

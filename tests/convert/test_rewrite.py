@@ -4,9 +4,11 @@ import ast
 from dataclasses import replace
 from typing import Any
 
+import libcst as cst
 import pytest
 
 from privmigrate.callsites.site import Convention, Reason, Root
+from privmigrate.convert.callers import rewrite_callers
 from privmigrate.convert.document import Unreadable, read
 from privmigrate.convert.operation import Hole, Lit, Op
 from privmigrate.convert.replace import Because, Target
@@ -482,6 +484,22 @@ def test_through_a_wrapper_that_does_more_nothing_is_replaced() -> None:
     assert [each.because for each in left] == [Because.WRAPPER]
 
 
+def test_what_is_given_more_than_the_command_line_stays() -> None:
+    """As a method that takes the kind of command first, and gives back a number and text."""
+    source = IMPORTS + body("rc, out = self._run('Kind', 'chmod', '777', path, run_as_root=True)")
+    _, left = outcome(source, use(source, "self._run(", "path"))
+    assert [each.code for each in left] == ["through-wrapper"]
+
+
+def test_what_gives_back_something_else_stays() -> None:
+    source = IMPORTS + body("rc, out = self._run('chmod', '777', path, run_as_root=True)")
+    source += "def _run(self, *args, **kwargs):\n    out = utils.execute(*args, **kwargs)\n"
+    source += "    return 0, out[0]\n"
+    _, left = outcome(source, use(source, "self._run(", "path", through=("svc.driver._run",)))
+    assert [each.code for each in left] == ["through-wrapper"]
+    assert "makes something else of the result" in left[0].text
+
+
 @pytest.mark.parametrize(
     "data", [b"print 'x'\n", b"<<<<<<< HEAD\n", b"\xff\xfe\n", b"x = '\0'\n", b"# coding: nope\n"]
 )
@@ -571,3 +589,24 @@ def test_the_list_has_the_word_as_a_person_wrote_it(lines: list[str], argument: 
     source = source.replace("def fix(self, path)", "def fix(self, path, mode)")
     text = rewritten(source, use(source, "utils.execute(", "path")).decode()
     assert f"svc.privileged.files.chmod_777({argument})" in text
+
+
+def test_an_expression_that_is_none_is_not_written() -> None:
+    source = IMPORTS + body("utils.execute('chmod', '777', *path)")
+    _, left = outcome(source, use(source, "utils.execute(", "path if"))
+    assert [each.because for each in left] == [Because.SCOPE]
+
+
+def test_a_file_that_cannot_be_edited_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python reads it and the editor does not, as with syntax that is newer than that."""
+
+    def refuse(_: bytes) -> object:
+        raise cst.ParserSyntaxError("new syntax", lines=["x"], raw_line=1, raw_column=0)
+
+    monkeypatch.setattr("privmigrate.convert.rewrite.cst.parse_module", refuse)
+    source = IMPORTS + body("utils.execute('chmod', '777', path)")
+    made = use(source, "utils.execute(", "path")
+    found = rewrite_callers([made], [], {made.site.span.file: source.encode()}, TARGET)
+    assert found.files == ()
+    assert [each.because for each in found.left] == [Because.UNREADABLE]
+    assert "cannot be edited" in found.left[0].text
