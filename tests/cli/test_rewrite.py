@@ -207,6 +207,17 @@ def test_bad_input_is_one_message(
     assert texts(service) == before
 
 
+def test_nothing_is_rewritten_where_a_file_cannot_be_read(
+    service: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class in it may change what a call elsewhere means."""
+    (service / "svc" / "large.py").write_text("#" * 4_000_001)
+    before = texts(service)
+    assert main(REWRITE) == 2
+    assert "svc/large.py: error: is larger" in capsys.readouterr().err
+    assert texts(service) == before
+
+
 def test_a_broken_file_does_not_stop_the_others(
     service: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
