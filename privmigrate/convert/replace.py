@@ -207,7 +207,7 @@ def _check_way(call: ast.Call, use: Use, document: Document) -> None:
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
                     raise _Stays(
                         Because.WRAPPER,
-                        f"goes through {function.name}, which makes something else of the result",
+                        f"goes through {function.name}, which gives back something else as well",
                         "through-wrapper",
                     )
 

@@ -497,7 +497,7 @@ def test_what_gives_back_something_else_stays() -> None:
     source += "    return 0, out[0]\n"
     _, left = outcome(source, use(source, "self._run(", "path", through=("svc.driver._run",)))
     assert [each.code for each in left] == ["through-wrapper"]
-    assert "makes something else of the result" in left[0].text
+    assert "gives back something else as well" in left[0].text
 
 
 @pytest.mark.parametrize(
