@@ -187,6 +187,19 @@ def test_the_proof_of_an_unchanged_service_is_written_again(service: Path) -> No
     assert main([*REWRITE, "--check", "--prove", "proofs"]) == 1
 
 
+@pytest.mark.parametrize("place", ["proofs", "proofs/conftest.py"])
+def test_a_proof_takes_no_place_of_a_persons_file(
+    service: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (service / place).parent.mkdir(exist_ok=True)
+    (service / place).write_text("mine\n")
+    before = texts(service)
+    assert main([*REWRITE, "--prove", "proofs"]) == 2
+    assert f"{place}: error: is no " in capsys.readouterr().err
+    assert texts(service) == before
+    assert (service / place).read_text() == "mine\n"
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
