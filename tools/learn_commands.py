@@ -103,6 +103,8 @@ def describe(learned: Learned) -> str:
     found = learned.root.capabilities | (service.capabilities if service else CapabilitySet())
     if known is None:
         compared = "not in the table"
+    elif not known.bounded:
+        compared = "unbounded in the table"
     elif found == known.capabilities:
         compared = "as in the table"
     elif found <= known.capabilities or (

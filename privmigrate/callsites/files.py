@@ -16,6 +16,9 @@ from typing import Final
 
 from privmigrate.diagnostics import Diagnostic, Severity, Span
 
+UNPARSED: Final = "unparsed"
+"""The code of what is told of a file that is no Python, or too deep."""
+
 MAX_SIZE: Final = 4_000_000
 MAX_FILES: Final = 100_000
 MAX_DEPTH: Final = 150  # of a syntax tree: what is deeper is data that somebody generated
@@ -209,7 +212,7 @@ def parse(file: SourceFile) -> ast.Module | Diagnostic:
         return Diagnostic(
             Span(file.name, line if isinstance(line, int) else 0),
             Severity.WARNING,
-            "unparsed",
+            UNPARSED,
             f"is no Python 3: {message}",
             "calls in it are not known",
         )
@@ -217,7 +220,7 @@ def parse(file: SourceFile) -> ast.Module | Diagnostic:
         return Diagnostic(
             Span(file.name),
             Severity.WARNING,
-            "unparsed",
+            UNPARSED,
             f"is nested more than {MAX_DEPTH} levels deep",
             "calls in it are not known",
         )

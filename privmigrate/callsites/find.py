@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privmigrate.callsites.analysis import Analysis
-from privmigrate.callsites.files import read_files
+from privmigrate.callsites.files import UNPARSED, read_files
 from privmigrate.callsites.finish import finish
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.settings import Settings, read_settings
 from privmigrate.callsites.site import Site
-from privmigrate.diagnostics import Diagnostic
+from privmigrate.diagnostics import Diagnostic, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class Findings:
     wrappers: tuple[str, ...] = ()
     forwarders: tuple[str, ...] = ()
     files: int = 0
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """What could not be read at all."""
+        return tuple(each for each in self.diagnostics if each.severity is Severity.ERROR)
+
+    @property
+    def unparsed(self) -> bool:
+        """Whether there are files that were read and not understood."""
+        return any(each.code == UNPARSED for each in self.diagnostics)
 
 
 def find_sites(paths: Sequence[str], settings: Settings | None = None) -> Findings:

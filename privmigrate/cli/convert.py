@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         single_context=arguments.single_context,
         needs=read_needs(arguments.capabilities) if arguments.capabilities else Needs({}),
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
-        keep_unreferenced=arguments.keep_unreferenced,
+        keep_unreferenced=arguments.keep_unreferenced or bool(findings and findings.unparsed),
         made_with=made_with,
         called=_called(arguments, disk),
     )
@@ -134,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
         _say(note)
     for problem in findings.diagnostics if findings else ():
         _say(str(problem))
+    if findings and findings.unparsed and not arguments.keep_unreferenced:
+        _say("filters that no call uses are kept: calls that are not known may use them")
     if arguments.show == "rules":
         return _print_json([_plain(asdict(rule)) for rule in rules])
     if arguments.show == "sites":
@@ -186,7 +188,15 @@ def _findings(arguments: argparse.Namespace) -> "Findings | None":
         return None
     from privmigrate.callsites import find_sites
 
-    return find_sites(arguments.callsites)
+    findings = find_sites(arguments.callsites)
+    if findings.errors:
+        # what is not read has calls that nobody knows, whose filters would be needed by none
+        raise InputError("\n".join(map(str, findings.errors)))
+    if not findings.files:
+        raise InputError(
+            f"--callsites {' '.join(arguments.callsites)}: error: no Python file there"
+        )
+    return findings
 
 
 def _finish(

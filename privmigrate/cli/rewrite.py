@@ -104,6 +104,9 @@ def _compute(arguments: argparse.Namespace) -> "Told":
         if not os.path.realpath(file.name).startswith(own + os.sep)
     }
     findings = find_sites(arguments.paths)
+    if findings.errors:
+        # a class there may change what a call elsewhere means
+        raise InputError("\n".join(map(str, findings.errors)))
     for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
         _say(str(problem))
     sources = read_sources(arguments.filters or _filters_beside(arguments.paths))
@@ -135,12 +138,19 @@ def _filters_beside(paths: Sequence[str]) -> list[str]:
 
 def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
     from privmigrate.convert.lock import write
+    from privmigrate.convert.told import is_proof
 
     before = {
-        name: (folder / name).read_text("utf-8") for name in texts if (folder / name).is_file()
+        name: (folder / name).read_text("utf-8", "replace")
+        for name in texts
+        if (folder / name).is_file()
     }
+    for name, text in before.items():
+        if not is_proof(name, text):
+            raise InputError(f"{folder / name}: error: is no such test (choose another --prove)")
     write(folder, texts, before)
-    _say(f"wrote {len(texts)} files into {folder}/ (run them with pytest)")
+    count = f"{len(texts)} file{'s' if len(texts) > 1 else ''}"
+    _say(f"wrote {count} into {folder}/ (run them with pytest)")
 
 
 def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:

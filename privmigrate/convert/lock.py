@@ -172,6 +172,8 @@ def write(folder: Path, texts: Mapping[str, str], before: Mapping[str, str]) -> 
     `before` is what was read of them: what a person changed since is not overwritten.
     """
     folder = Path(os.path.realpath(folder))
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: error: is no folder")  # exchanged for one, it would be lost
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)

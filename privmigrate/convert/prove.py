@@ -36,6 +36,7 @@ _CHOICES: Final[Mapping[str | None, tuple[object, ...]]] = {
 }
 _EXECUTE: Final = "execute"
 
+PROVES: Final = "from privmigrate.testing.equivalence import prove"
 CONFTEST: Final = '''\
 """Has the project's top-level package found without running its code."""
 
@@ -60,7 +61,7 @@ def test_module(
         f'"""Calls of {document.name} before and after they were rewritten, compared."""',
         "",
         *(f"import {module}" for module in modules),
-        "from privmigrate.testing.equivalence import prove",
+        PROVES,
     ]
     lines += [
         f"from {module} import {name}"

@@ -17,6 +17,8 @@ _COMMAND: Final = re.compile(r"@command(\(.*?\))?\n(?=def )", re.DOTALL)
 _CAPABILITY: Final = re.compile(r"capabilities\.(CAP_\w+)")
 
 _LETTER: Final = re.compile(rb"\w")
+# before a module's name; `privileged_files` is how files of hacking's style name an import
+_BEFORE: Final = re.compile(rb"[^\W_]")
 
 Needed = Mapping[str, CapabilitySet | None]
 
@@ -37,7 +39,7 @@ def _occurs(name: bytes, text: bytes) -> bool:
     place = text.find(name)
     while place >= 0:
         end = place + len(name)
-        if not _LETTER.match(text[place - 1 : place]) and not _LETTER.match(text[end : end + 1]):
+        if not _BEFORE.match(text[place - 1 : place]) and not _LETTER.match(text[end : end + 1]):
             return True
         place = text.find(name, end)
     return False

@@ -9,7 +9,7 @@ from privmigrate.convert.callers import FileChange, Rewriting
 from privmigrate.convert.lock import Disk
 from privmigrate.convert.merge import State
 from privmigrate.convert.moves import Listed
-from privmigrate.convert.prove import CONFTEST, test_module
+from privmigrate.convert.prove import CONFTEST, PROVES, test_module
 from privmigrate.convert.replace import Target
 from privmigrate.convert.retest import TestChange
 from privmigrate.convert.use import Form
@@ -135,6 +135,11 @@ def proofs(told: Told) -> dict[str, str]:
     folder = _top_folder([change.document.name for change in told.rewriting.files], top)
     texts["conftest.py"] = CONFTEST.format(top=top, folder=folder)
     return texts
+
+
+def is_proof(name: str, text: str) -> bool:
+    """Whether a file of a proof's name is one, and not a person's own test."""
+    return (CONFTEST.partition("\n")[0] if name == "conftest.py" else PROVES) in text
 
 
 def _file_name(change: FileChange) -> str:

@@ -1,6 +1,7 @@
 """``privmigrate convert --callsites`` as a person meets it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,20 @@ def test_entrypoints_that_replaced_their_calls_stay(shell: Shell) -> None:
     assert shell(*CONVERT, "--check") == 0
 
 
+def test_entrypoints_stay_that_are_called_in_the_style_of_hacking(shell: Shell) -> None:
+    """As rewrite writes it: the import's name says that it is privileged."""
+    shell(*CONVERT)
+    before = shell.tree()
+    text = REWRITTEN.replace("privileged.files.", "privileged_files.").replace(
+        "privileged.filesystems.", "privileged_filesystems."
+    )
+    shell.write("service/driver.py", text)
+    assert shell(*CONVERT) == 0
+    assert "files.chmod_777 is kept" not in shell.err
+    for name in ("files", "filesystems"):
+        assert shell.tree()[f"privileged/{name}.py"] == before[f"privileged/{name}.py"]
+
+
 def test_what_neither_a_site_nor_a_call_needs_is_kept_and_marked(shell: Shell) -> None:
     shell(*CONVERT)
     shell.write("service/driver.py", REWRITTEN.partition("\n\n\ndef attach")[0])
@@ -190,3 +205,26 @@ def test_a_file_that_is_no_python_is_said(shell: Shell) -> None:
     shell.write("service/old.py", "print 'run_as_root'\n")
     assert shell(*CONVERT) == 0
     assert "service/old.py" in shell.err
+
+
+def test_where_a_file_is_no_python_no_filter_is_dropped(shell: Shell) -> None:
+    """Calls that nobody sees may need it."""
+    shell.write("service/old.py", "print 'run_as_root'\n")
+    assert shell(*CONVERT) == 0
+    assert "filters that no call uses are kept" in shell.err
+    assert b"def dd(" in shell.tree()["privileged/files.py"]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty", "service/pipe.py", "service/large.py"])
+def test_nothing_is_converted_where_calls_cannot_be_read(shell: Shell, place: str) -> None:
+    """It would be a package that lacks what they need."""
+    (shell.folder / "empty").mkdir()
+    if place.endswith("pipe.py"):
+        os.mkfifo(place)
+    elif place.endswith("large.py"):
+        shell.write(place, "#" * 4_000_001)
+    sites = place.partition("/")[0]
+    assert shell("convert", "rootwrap.d", "--callsites", sites) == 2
+    assert f"{place}: error: " in shell.err
+    assert shell.out == ""
+    assert not Path("privileged").exists()

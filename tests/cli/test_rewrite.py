@@ -187,6 +187,19 @@ def test_the_proof_of_an_unchanged_service_is_written_again(service: Path) -> No
     assert main([*REWRITE, "--check", "--prove", "proofs"]) == 1
 
 
+@pytest.mark.parametrize("place", ["proofs", "proofs/conftest.py"])
+def test_a_proof_takes_no_place_of_a_persons_file(
+    service: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (service / place).parent.mkdir(exist_ok=True)
+    (service / place).write_text("mine\n")
+    before = texts(service)
+    assert main([*REWRITE, "--prove", "proofs"]) == 2
+    assert f"{place}: error: is no " in capsys.readouterr().err
+    assert texts(service) == before
+    assert (service / place).read_text() == "mine\n"
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -204,6 +217,17 @@ def test_bad_input_is_one_message(
     said = capsys.readouterr().err
     assert why in said
     assert "Traceback" not in said
+    assert texts(service) == before
+
+
+def test_nothing_is_rewritten_where_a_file_cannot_be_read(
+    service: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class in it may change what a call elsewhere means."""
+    (service / "svc" / "large.py").write_text("#" * 4_000_001)
+    before = texts(service)
+    assert main(REWRITE) == 2
+    assert "svc/large.py: error: is larger" in capsys.readouterr().err
     assert texts(service) == before
 
 

@@ -91,9 +91,8 @@ class Host:
 
     def is_served(self) -> bool:
         by, _, group = self.run(SERVED).stdout.partition("\n")[0].rpartition(" ")
-        return (
-            f"--serve {self.config} --as x-rootwrap" in by and group == f"/system.slice/{SERVICE}"
-        )
+        ours = f"--serve {self.config} --as x-rootwrap" in by
+        return ours and group == f"/system.slice/{SERVICE}"
 
     def down(self) -> None:
         if self._init:
