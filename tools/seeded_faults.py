@@ -35,6 +35,20 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
+        "a call that is given more than a command line, replaced",
+        "convert/replace.py",
+        "        if first.value not in {use.op.command, *commands, *prefixes, *_IN_FRONT}:\n",
+        "        if False:\n",
+        "tests/convert/test_rewrite.py",
+    ),
+    Fault(
+        "a way through a function that gives back something else",
+        "convert/replace.py",
+        "                if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):\n",
+        "                if False:\n",
+        "tests/convert/test_rewrite.py",
+    ),
+    Fault(
         "a call that may go to another host, replaced",
         "convert/replace.py",
         "        if reason in _NEVER:\n",

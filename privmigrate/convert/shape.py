@@ -8,6 +8,7 @@ an option. A directory that the site fixes is one that no value leads out of.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from privmigrate.argv.spec import Any, ArgSpec, Choice, Const, Int, Key, Matches
@@ -23,6 +24,10 @@ BELOW: Final = Matches(".+", no_dotdot=True)
 """What follows a directory."""
 CHOSEN_OPTION: Final = Matches("[A-Za-z0-9][A-Za-z0-9_-]*")
 """What follows a dash: the name of an option that the caller chooses."""
+_CHOSEN_OPTIONS: Final = MappingProxyType(
+    # -batch takes a file of commands; ip(8) takes any beginning of an option's name
+    {"ip": Matches(r"(?!b(a|at|atc|atch)?\Z)[A-Za-z0-9][A-Za-z0-9_-]*")}
+)
 
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
@@ -83,8 +88,9 @@ class Shape:
 
 @dataclass(slots=True)
 class _Building:
-    """Numbers what it meets."""
+    """Numbers what it meets; `command` is the base name of what is run."""
 
+    command: str = ""
     slots: dict[str, Slot] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     free: bool = False
@@ -114,7 +120,7 @@ class _Building:
             return Lit(word.text or "".join(p.text for p in word.parts if isinstance(p, Text)))
         name = self.name()
         prefix, inner, suffix = _frame(word.parts)
-        spec = _framed(prefix, _spec_of(inner, prefix, suffix), suffix)
+        spec = _framed(prefix, self.spec(inner, prefix, suffix), suffix)
         if isinstance(spec, Const):
             return Lit(spec.text)
         whole = _whole(word, values)
@@ -126,6 +132,10 @@ class _Building:
         self.slots[name] = Slot(prefix, suffix, expression, whole, _names_of(values))
         return Hole(name, spec)
 
+    def spec(self, inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
+        found = _spec_of(inner, prefix, suffix)
+        return _CHOSEN_OPTIONS.get(self.command, found) if found is CHOSEN_OPTION else found
+
 
 def _whole(word: sites.Word, values: Sequence[Value]) -> str:
     """Python for a word, preferably as it is written."""
@@ -136,9 +146,17 @@ def _whole(word: sites.Word, values: Sequence[Value]) -> str:
 
 def shape_of(written: Sequence[sites.Segment]) -> Shape:
     """Say what argv the words of a site make, the command first."""
-    building = _Building()
+    building = _Building(_command_of(written))
     segments = tuple(building.segments(written))
     return Shape(Template(segments), building.slots, building.parts, building.free)
+
+
+def _command_of(written: Sequence[sites.Segment]) -> str:
+    match written:
+        case (sites.Word() as first, *_):
+            return (first.text or "").rpartition("/")[2]
+        case _:
+            return ""
 
 
 def slot_of(word: sites.Word) -> Slot | str:

@@ -204,6 +204,15 @@ def test_no_operand_becomes_an_option(tmp_path: Path) -> None:
             service.run({"path": path})
 
 
+def test_no_chosen_option_of_ip_reads_a_file_of_commands(tmp_path: Path) -> None:
+    made = call("ip", word("-", value("option")), "link", "add", value("name"))
+    service = Service(tmp_path, made)
+    assert service.run({"option": "4", "name": "v0"}).argv[1] == "-4"
+    for option in ("b", "bat", "batch", "-batch"):
+        with pytest.raises(Refused):
+            service.run({"option": option, "name": "v0"})
+
+
 def test_several_commands_are_one_list_of_which_the_first_word_chooses(tmp_path: Path) -> None:
     rules = f"{RULES}\nmkswap: CommandFilter, mkswap, root"
     made = site(
