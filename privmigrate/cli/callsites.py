@@ -25,8 +25,9 @@ _EPILOG: Final = """\
 in the table:
   {path}       one word that is only known at run time       [-o {x}]     words that may be there
   {*options}   a list of words that is only known then       (-{x})...    words that are repeated
-exit codes: 0 fine, 1 findings, 2 bad input. Findings are calls that could not be resolved and,
-  with --filters, calls that no filter allows and filters that no call uses.
+exit codes: 0 fine, 1 findings, 2 bad input. Findings are calls that could not be resolved, files
+  that are no Python 3 and, with --filters, calls that no filter allows and filters that no call
+  uses.
 examples:
   privmigrate callsites manila/
   privmigrate callsites cinder/ --filters etc/cinder/rootwrap.d
@@ -67,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     if any(each.severity is Severity.ERROR for each in found.diagnostics):
         return BAD_INPUT
     told = allowance is not None and bool(allowance.denied or allowance.unused)
-    return FINDINGS if told or any(_is_open(site) for site in found.sites) else 0
+    # in a file that is not understood there may be any call
+    open_ones = found.unparsed or any(_is_open(site) for site in found.sites)
+    return FINDINGS if told or open_ones else 0
 
 
 def _allowance(paths: list[str], found: "Findings") -> "Allowance":
@@ -140,6 +143,8 @@ def _as_text(found: "Findings", allowance: "Allowance | None") -> Iterator[str]:
         yield from _section("filters that no call uses", unused)
         if unused and open_sites:
             yield "  (unless a call that is not resolved needs them)"
+        elif unused and found.unparsed:
+            yield "  (unless a call in a file that is no Python 3 needs them)"
     yield ""
     yield from _summary(found)
 
