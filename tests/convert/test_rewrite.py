@@ -591,6 +591,23 @@ def test_the_list_has_the_word_as_a_person_wrote_it(lines: list[str], argument: 
     assert f"svc.privileged.files.chmod_777({argument})" in text
 
 
+@pytest.mark.parametrize(
+    ("argument", "written"),
+    [
+        ("path if path is not None else None", "path"),
+        ("path if path else None", "path if path else None"),
+        ("path if path is not None else 'x'", "path if path is not None else 'x'"),
+        ("self.x if self.x is not None else None", "self.x if self.x is not None else None"),
+    ],
+)
+def test_a_name_that_may_be_none_leaves_the_word_out_by_itself(argument: str, written: str) -> None:
+    """An attribute may be another one the second time; text of None would be a word."""
+    optional = replace(CHMOD, params=tuple(replace(each, optional=True) for each in CHMOD.params))
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    text = rewritten(source, use(source, "utils.execute(", argument, of=optional)).decode()
+    assert f"svc.privileged.files.chmod_777({written})" in text
+
+
 def test_an_expression_that_is_none_is_not_written() -> None:
     source = IMPORTS + body("utils.execute('chmod', '777', *path)")
     _, left = outcome(source, use(source, "utils.execute(", "path if"))
