@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
+
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
     from privmigrate.convert.allow import Allowance
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(found, allowance), indent=2))
     else:
         for line in _as_text(found, allowance):
-            print(_printable(line))
+            print(printable(line))
     if any(each.severity is Severity.ERROR for each in found.diagnostics):
         return BAD_INPUT
     told = allowance is not None and bool(allowance.denied or allowance.unused)
@@ -230,10 +232,5 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _printable(text: str) -> str:
-    """Words of other people's sources: no control characters of them reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _say(text: str) -> None:
-    print(f"privmigrate: {_printable(text)}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)
