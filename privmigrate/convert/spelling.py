@@ -83,7 +83,7 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
         case ast.IfExp(test=test, body=body, orelse=orelse):
             parts = [ast.unparse(body), f"if {ast.unparse(test)}", f"else {ast.unparse(orelse)}"]
         case ast.BinOp(op=ast.Add()):
-            parts = [f"{ast.unparse(node.left)} +", ast.unparse(node.right)]
+            parts = _filled_sum(_terms(node), WIDTH - len(inner) - 1)
         case ast.JoinedStr(values=values) if len(values) > 1:
             parts = [ast.unparse(ast.JoinedStr(list(pair))) for pair in _pairs(values)]
         case ast.Call(func=called, args=arguments, keywords=keywords):
@@ -96,6 +96,29 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
         case _:
             return [item]
     return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]
+
+
+def _terms(node: ast.expr) -> list[str]:
+    """What is added up, from the left, each as it stands between two ``+``."""
+    beside = ast.Name("x", ast.Load())
+    terms: list[str] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        # on the right of a plus: with brackets, where it needs them there
+        terms.insert(0, ast.unparse(ast.BinOp(beside, ast.Add(), node.right)).removeprefix("x + "))
+        node = node.left
+    return [ast.unparse(ast.BinOp(node, ast.Add(), beside)).removesuffix(" + x"), *terms]
+
+
+def _filled_sum(terms: Sequence[str], room: int) -> list[str]:
+    """Terms with ``+`` behind them, as many on a line as fit."""
+    lines = [terms[0]]
+    for term in terms[1:]:
+        lines[-1] += " +"
+        if len(lines[-1]) + len(term) + len(" +") >= room:
+            lines.append(term)
+        else:
+            lines[-1] += f" {term}"
+    return lines
 
 
 def _is_named(item: str) -> bool:

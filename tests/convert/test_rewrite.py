@@ -541,6 +541,33 @@ def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
     )
 
 
+def test_a_sum_that_is_too_long_is_broken_at_every_plus() -> None:
+    """No line is longer than 79 columns; what is added up first stays first."""
+    terms = [
+        "','",
+        "self.the_name_of_the_administrator",
+        "',password='",
+        "self.the_password_of_the_administrator",
+        "(self.domain or self.another_domain)",
+        "(self.first_in_brackets + self.second_in_brackets)",
+        "'x' * 2",
+    ]
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    made = use(source, "utils.execute(", " + ".join(terms))
+    text = rewritten(source, made).decode()
+    assert text.endswith(
+        "    svc.privileged.files.chmod_777(\n"
+        "        (\n"
+        "            ',' + self.the_name_of_the_administrator + ',password=' +\n"
+        "            self.the_password_of_the_administrator +\n"
+        "            (self.domain or self.another_domain) +\n"
+        "            (self.first_in_brackets + self.second_in_brackets) + 'x' * 2))\n"
+    )
+    call = ast.parse(text).body[-1].body[-1].value  # type: ignore[attr-defined]
+    (argument,) = call.args
+    assert ast.unparse(argument) == " + ".join(terms)
+
+
 @pytest.mark.parametrize(
     ("building", "argument", "written"),
     [
