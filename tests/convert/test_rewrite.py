@@ -568,6 +568,29 @@ def test_a_sum_that_is_too_long_is_broken_at_every_plus() -> None:
     assert ast.unparse(argument) == " + ".join(terms)
 
 
+TEXT = "encrypt.format=luks,encrypt.key-secret=sec1,encrypt.cipher-alg=%(cipher_alg)s,it's 100%%"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        f"{TEXT!r} % cipher_spec",
+        f"{TEXT!r} % (cipher_spec,)",
+        f"{'x' * 100 + TEXT!r} % (a + b)",
+        "self.configuration.quobyte_client_cfg_is_long or self.the_other_one_is_not_short or None",
+        "self.configuration.quobyte_client_cfg_is_long and (self.the_other_one_is_not_short or x)",
+        "(self.the_other_one_is_not_short or x) and self.configuration.quobyte_client_cfg_is_long",
+    ],
+)
+def test_an_expression_that_is_too_long_keeps_its_meaning_on_shorter_lines(argument: str) -> None:
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    source = source.replace("(self, path)", "(self, path, cipher_spec, a, b, x)")
+    text = rewritten(source, use(source, "utils.execute(", argument)).decode()
+    assert max(map(len, text.splitlines())) <= 79
+    call = ast.parse(text).body[-1].body[-1].value  # type: ignore[attr-defined]
+    assert ast.dump(call.args[0]) == ast.dump(ast.parse(argument, mode="eval").body)
+
+
 @pytest.mark.parametrize(
     ("building", "argument", "written"),
     [
