@@ -7,7 +7,7 @@ from typing import Final
 
 WIDTH: Final = 79
 """Columns of a line, as OpenStack's hacking rules have it."""
-_SHORTEST: Final = 20  # a piece of text
+_NARROWEST: Final = 20  # columns of a piece of text
 _BESIDE: Final = ast.Name("x", ast.Load())
 
 
@@ -89,8 +89,7 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
             parts = _joined(_terms(node), " +", room)
         case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
             after = ast.unparse(ast.BinOp(_BESIDE, ast.Mod(), right)).removeprefix("x")
-            parts = _split(text, room - len(after))
-            parts[-1] += after
+            parts = _split(text, after, max(room, _NARROWEST + len(after)))
         case ast.BoolOp(op=operator, values=values):
             word = " or" if isinstance(operator, ast.Or) else " and"
             pairs = (ast.unparse(ast.BoolOp(operator, [_BESIDE, each])) for each in values)
@@ -131,18 +130,17 @@ def _joined(terms: Sequence[str], operator: str, room: int) -> list[str]:
     return lines
 
 
-def _split(text: str, room: int) -> list[str]:
+def _split(text: str, after: str, room: int) -> list[str]:
     """A literal in pieces, which Python puts together again; behind blanks and commas, if any."""
     pieces = []
-    while len(repr(text)) > max(room, _SHORTEST):
-        end = max(room, _SHORTEST)
-        while len(repr(text[:end])) > max(room, _SHORTEST):
+    while len(repr(text) + after) > room and len(text) > 1:
+        end = min(room, len(text) - 1)
+        while len(repr(text[:end])) > room:
             end -= 1
-        behind = max(text.rfind(" ", 0, end), text.rfind(",", 0, end)) + 1
-        end = behind or end
+        end = max(text.rfind(" ", 0, end), text.rfind(",", 0, end)) + 1 or end
         pieces.append(repr(text[:end]))
         text = text[end:]
-    return [*pieces, repr(text)]
+    return [*pieces, repr(text) + after]
 
 
 def _is_named(item: str) -> bool:

@@ -577,6 +577,7 @@ TEXT = "encrypt.format=luks,encrypt.key-secret=sec1,encrypt.cipher-alg=%(cipher_
         f"{TEXT!r} % cipher_spec",
         f"{TEXT!r} % (cipher_spec,)",
         f"{'x' * 100 + TEXT!r} % (a + b)",
+        f"{'x' * 70!r} % (a + b)",
         "self.configuration.quobyte_client_cfg_is_long or self.the_other_one_is_not_short or None",
         "self.configuration.quobyte_client_cfg_is_long and (self.the_other_one_is_not_short or x)",
         "(self.the_other_one_is_not_short or x) and self.configuration.quobyte_client_cfg_is_long",
