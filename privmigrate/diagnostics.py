@@ -2,11 +2,19 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+_LONGEST: Final = 60
 
 
 def printable(text: str) -> str:
     """What files and processes say is other people's: none of its control characters are shown."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shortened(text: str) -> str:
+    """What of a text is shown in a message about it: files may have lines of any length."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -20,6 +20,7 @@ _IGNORE: Final = re.compile(
     r"#\s*privmigrate:\s*ignore\s+(?P<codes>PM\d{3}(?:\s*,\s*PM\d{3})*)\s*(?::\s*(?P<reason>.*\S))?"
 )
 _VERSION: Final = 1
+_ADVICE: Final = "write one anew: privmigrate audit --format baseline"
 NO_REASON: Final = "PM002"
 NO_FINDING: Final = "PM003"
 
@@ -130,11 +131,20 @@ def read_baseline(text: str, file: str) -> dict[str, int]:
     try:
         data = json.loads(text)
         if data["version"] != _VERSION:
-            raise InputError(f"{file}: has version {data['version']}, not {_VERSION}")
+            raise InputError(
+                f"{file}: has version {data['version']!s:.20}, not {_VERSION} ({_ADVICE})"
+            )
         rows = cast("list[dict[str, object]]", data["accepted"])
         return {str(row["fingerprint"]): int(cast("int", row["count"])) for row in rows}
+    except json.JSONDecodeError as error:
+        place = f"{file}:{error.lineno}:{error.colno}"
+        raise InputError(
+            f"{place}: is no baseline of privmigrate audit: no JSON: {error.msg} ({_ADVICE})"
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{file}: is no baseline of privmigrate audit: {error!r}") from error
+        raise InputError(
+            f"{file}: is no baseline of privmigrate audit: other JSON than it writes ({_ADVICE})"
+        ) from error
 
 
 def apply_baseline(

@@ -19,6 +19,7 @@ from privmigrate.audit.report import (
     score_as_json,
     score_as_text,
 )
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError, InternalError
 
 COULD_NOT_RUN: Final = 255
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _explain(arguments.explain)
         return _audit(arguments)
     except (InputError, InternalError) as error:
-        print(f"privmigrate: {error}", file=sys.stderr)
+        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
         return COULD_NOT_RUN
 
 
@@ -164,8 +165,11 @@ def _read_baseline(path: str) -> dict[str, int]:
 
     try:
         return read_baseline(Path(path).read_text("utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that none can have
+        why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+        raise InputError(
+            f"{path}: cannot be read: {why} (write one with --format baseline)"
+        ) from error
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
+
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
     from privmigrate.convert.allow import Allowance
@@ -25,8 +27,9 @@ _EPILOG: Final = """\
 in the table:
   {path}       one word that is only known at run time       [-o {x}]     words that may be there
   {*options}   a list of words that is only known then       (-{x})...    words that are repeated
-exit codes: 0 fine, 1 findings, 2 bad input. Findings are calls that could not be resolved and,
-  with --filters, calls that no filter allows and filters that no call uses.
+exit codes: 0 fine, 1 findings, 2 bad input. Findings are calls that could not be resolved, files
+  that are no Python 3 and, with --filters, calls that no filter allows and filters that no call
+  uses.
 examples:
   privmigrate callsites manila/
   privmigrate callsites cinder/ --filters etc/cinder/rootwrap.d
@@ -63,11 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(found, allowance), indent=2))
     else:
         for line in _as_text(found, allowance):
-            print(_printable(line))
+            print(printable(line))
     if any(each.severity is Severity.ERROR for each in found.diagnostics):
         return BAD_INPUT
     told = allowance is not None and bool(allowance.denied or allowance.unused)
-    return FINDINGS if told or any(_is_open(site) for site in found.sites) else 0
+    # in a file that is not understood there may be any call
+    open_ones = found.unparsed or any(_is_open(site) for site in found.sites)
+    return FINDINGS if told or open_ones else 0
 
 
 def _allowance(paths: list[str], found: "Findings") -> "Allowance":
@@ -140,6 +145,8 @@ def _as_text(found: "Findings", allowance: "Allowance | None") -> Iterator[str]:
         yield from _section("filters that no call uses", unused)
         if unused and open_sites:
             yield "  (unless a call that is not resolved needs them)"
+        elif unused and found.unparsed:
+            yield "  (unless a call in a file that is no Python 3 needs them)"
     yield ""
     yield from _summary(found)
 
@@ -225,10 +232,5 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _printable(text: str) -> str:
-    """Words of other people's sources: no control characters of them reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _say(text: str) -> None:
-    print(f"privmigrate: {_printable(text)}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

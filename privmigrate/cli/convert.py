@@ -270,6 +270,7 @@ def _report(
         data: dict[str, object] = {
             "rules": [row.as_json() for row in found],
             "summary": report.counts(found),
+            "called": list(result.called),
             "changed": changed,
             "notes": [
                 {"entrypoint": note.place, "message": note.message, "conflict": note.conflict}
@@ -287,11 +288,11 @@ def _report(
             print(legend)
         for line in _lines_about_calls(arguments, result, found):
             print(line)
-        print(report.summary(found))
+        print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
         _say(line)
-    _say(report.summary(found))
+    _say(report.summary(found, result.called))
 
 
 def _about_calls(

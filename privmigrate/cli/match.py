@@ -46,15 +46,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "privmigrate match [options] CONF [--] CMD [ARGS...]"
     add = parser.add_argument
-    add("--why-not", metavar="FILTER", help="say why this entry is not the one that allows it")
-    add(
-        "--batch",
-        metavar="FILE",
-        help="read commands from a log, - for standard input: rootwrap's lines in syslog, sudo's,"
-        " or one command line each; report what they use of the filters",
+    options = (
+        add("--why-not", metavar="FILTER", help="say why this entry is not the one that allows it"),
+        add(
+            "--batch",
+            metavar="FILE",
+            help="read commands from a log, - for standard input: rootwrap's lines in syslog,"
+            " sudo's, or one command line each; report what they use of the filters",
+        ),
+        add("--mode", choices=_MODES, default="exact", help="the mode of the exit code"),
+        add("--json", action="store_true", help="for machines"),
     )
-    add("--mode", choices=_MODES, default="exact", help="the mode of the exit code")
-    add("--json", action="store_true", help="for machines")
+    parser.set_defaults(options=[name for each in options for name in each.option_strings])
     add("conf", metavar="CONF", help="rootwrap.conf, rootwrap.d folder or .filters file")
     add("words", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
@@ -79,13 +82,22 @@ def _words(arguments: argparse.Namespace) -> tuple[str, ...]:
     if words[:1] == ("--",):
         words = words[1:]
     elif words and words[0].startswith("-"):
-        raise InputError(f"{words[0]} stands behind CONF: options stand before it, CMD behind --")
+        raise InputError(_misplaced(words[0], arguments.options))
     if arguments.batch is not None:
         if words or arguments.why_not is not None:
             raise InputError("--batch takes its commands from FILE, and no --why-not")
     elif not words:
         raise InputError("no command was given: privmigrate match CONF -- CMD ARGS")
     return words
+
+
+def _misplaced(word: str, options: list[str]) -> str:
+    """What to do about a word behind CONF that looks like an option."""
+    name = printable(word.partition("=")[0])
+    if name in {*options, "-h", "--help"}:
+        return f"{name} stands behind CONF: options stand before it, CMD behind --"
+    known = ", ".join(options)
+    return f"{name} is no option of match (there are: {known}); CMD stands behind --"
 
 
 # one command

@@ -9,6 +9,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(told.as_json(), indent=2))
     else:
         for line in tell(told, brief=arguments.diff or arguments.check):
-            print(line, file=sys.stderr if arguments.diff else sys.stdout)
+            print(printable(line), file=sys.stderr if arguments.diff else sys.stdout)
     if changes and not arguments.diff and not arguments.check:
         write_sources(changes)
         _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
@@ -156,9 +157,9 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
 def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
     for path, texts in sorted(changes.items()):
         before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
-        for line in unified_diff(before, after, f"a/{path}", f"b/{path}"):
+        for line in unified_diff(before, after, printable(f"a/{path}"), printable(f"b/{path}")):
             print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
 
 
 def _say(text: str) -> None:
-    print(f"privmigrate: {text}", file=sys.stderr)
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -47,6 +47,7 @@ def written(use: Use, call: ast.Call, document: Document) -> list[Given]:
             node = _as_text(_concatenated(node, function))
         if each.name in optional and not _may_be_left_out(node):
             node = _str(node)  # None would leave it out, and was a word before
+        node = _unconditional(node)
         same = each.name not in kept and ast.dump(node) == ast.dump(parse_expression(each.source))
         text = one_line(each.source) if same else _text(node, document)
         found.append(Given(each.name, text, each.keyword))
@@ -244,5 +245,20 @@ def _short(node: ast.expr, function: Function | None) -> ast.expr:
         ) if name == same == keywords and key == also:
             get = ast.Attribute(ast.Name(name, ast.Load()), "get", ast.Load())
             return ast.Call(get, [ast.Constant(key)], [])
+        case _:
+            return node
+
+
+def _unconditional(node: ast.expr) -> ast.expr:
+    """``x if x is not None else None`` is ``x``, for a name."""
+    match node:
+        case ast.IfExp(
+            test=ast.Compare(
+                left=ast.Name(id=name), ops=[ast.IsNot()], comparators=[ast.Constant(value=None)]
+            ),
+            body=ast.Name(id=same) as body,
+            orelse=ast.Constant(value=None),
+        ) if name == same:
+            return body
         case _:
             return node

@@ -31,6 +31,7 @@ class Fate(Enum):
     DEAD = "dead"  # no command line that would do anything is allowed by it
     SHADOWED = "shadowed"  # another rule takes every command line before it
     UNKNOWN = "unknown class"  # rootwrap skips it
+    CALLED = "called"  # what was made of it replaced its calls
     UNUSED = "unused"  # no call needs it: a privilege to drop
     REFUSED = "refused"  # what it allows cannot be had safely
 

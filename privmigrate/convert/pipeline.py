@@ -28,7 +28,7 @@ from privmigrate.convert.place import (
 from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
-from privmigrate.convert.still import Needed, needs_of_called
+from privmigrate.convert.still import Called, explained, needs_of, only_called
 from privmigrate.convert.unify import unify, unify_prefixes
 from privmigrate.convert.use import Unlinked, Use
 from privmigrate.linux.capabilities import CapabilitySet
@@ -62,7 +62,8 @@ class Conversion:
     """Everything that came of it: what to write, and what to tell.
 
     `texts` has every file of the package that is ours, the lock among them, by its name; `uses` and
-    `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments.
+    `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments;
+    `called` names what only stays because the service calls it.
     """
 
     ops: tuple[Op, ...]
@@ -73,6 +74,7 @@ class Conversion:
     uses: tuple[Use, ...] = ()
     unlinked: tuple[Unlinked, ...] = ()
     wide: tuple[Source, ...] = ()
+    called: tuple[str, ...] = ()
 
 
 def convert(
@@ -88,6 +90,8 @@ def convert(
     ops = unify(each for each in lowered if isinstance(each, Op))
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
     wide = tuple(sorted(source for op in ops if op.rest for source in op.sources))
+    unified: list[Op | Prefix] = [*ops, *prefixes]
+    candidates = {source: each.candidates for each in unified for source in each.sources}
     past = recall(disk.lock, ops, prefixes)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
@@ -107,11 +111,15 @@ def convert(
     ops = tuple(place_in_context(op, options.needs, single=options.single_context) for op in ops)
     # what calls need of a file may be little: all that was read is what it was written from
     read = () if sites is None else sorted({rule.span.file for rule in rules})
-    texts, notes = _write(ops, prefixes, options, disk, past, read=read)
+    keys = frozenset([*(op.key for op in ops), *(prefix.key for prefix in prefixes)])
+    still = only_called(disk, past.files, options.called, keys)
+    texts, notes = _write(ops, prefixes, options, disk, past, still=still, read=read)
+    outcomes = explained(outcomes, candidates, still)
     outcomes.sort(key=lambda outcome: outcome.source)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
     stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
-    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide)
+    called = tuple(each.name for each in still)
+    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide, called)
 
 
 def _source(rule: Rule) -> Source:
@@ -147,6 +155,7 @@ def _write(
     disk: Disk,
     past: Past,
     *,
+    still: Sequence[Called],
     read: Sequence[str],
 ) -> tuple[dict[str, str], list[Note]]:
     classes = [prefix for prefix in prefixes if not prefix.namespace]
@@ -162,8 +171,6 @@ def _write(
         name_constants(used),
         {prefix.name: prefix for prefix in prefixes},
     )
-    keys = frozenset([*(op.key for op in ops), *(prefix.key for prefix in prefixes)])
-    still = needs_of_called(disk, past.files, options.called, keys)
     wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package, still)}
     for module in sorted({op.module for op in ops} | set(used)):
         wanted[module] = [
@@ -191,8 +198,8 @@ def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     return Wanted(unit, each.name, params, rule_names(sources), was)
 
 
-def _contexts(ops: Sequence[Op], package: code.Package, still: Needed) -> list[Wanted]:
-    needed: dict[str, CapabilitySet | None] = dict(still)
+def _contexts(ops: Sequence[Op], package: code.Package, still: Sequence[Called]) -> list[Wanted]:
+    needed: dict[str, CapabilitySet | None] = dict(needs_of(still))
     for op in ops:
         before = needed.get(op.context, CapabilitySet())
         if op.capabilities is None or before is None:

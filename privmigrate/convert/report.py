@@ -168,13 +168,16 @@ def _coloured(text: str, row: Row) -> str:
     return text
 
 
-def summary(found: Sequence[Row]) -> str:
-    """One line with all counts."""
+def summary(found: Sequence[Row], called: Sequence[str] = ()) -> str:
+    """One line with all counts; `called` are entrypoints that stay for no other reason."""
     number = counts(found)
     text = (
         f"{_count(number['rules'], 'rule')}, {_count(number['entrypoints'], 'entrypoint')}: "
         f"{number['exact']} exact, {number['narrowed']} narrowed, {number['wide']} wide"
     )
+    if called:
+        are, they = ("stays", "it is") if len(called) == 1 else ("stay", "they are")
+        text += f"; {_count(len(called), 'entrypoint')} {are} because {they} called"
     others = [
         f"{number[fate.value]} {fate.value}"
         for fate in Fate

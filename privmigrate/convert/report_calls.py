@@ -19,7 +19,7 @@ def wide_counts(wide: Sequence[Source], found: Sequence[Row]) -> dict[str, int]:
         mine = rows.get(source, [])
         if any(row.width == Width.WIDE.value for row in mine):
             fates["stay wide"] += 1
-        elif any(row.fate is Fate.ENTRYPOINT for row in mine):
+        elif any(row.fate in {Fate.ENTRYPOINT, Fate.CALLED} for row in mine):
             fates["replaced"] += 1
         else:
             fates["unused"] += 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.convert.patterns import why_broken
-from privmigrate.diagnostics import Diagnostic, Severity
+from privmigrate.diagnostics import Diagnostic, Severity, shortened
 from privmigrate.errors import InputError
 from privmigrate.rootwrap.config import load_config
 from privmigrate.rootwrap.parse import Parsed, read_filters
@@ -145,7 +145,7 @@ def _broken_patterns(parsed: Parsed) -> Iterator[Diagnostic]:
                     value.span,
                     Severity.ERROR,
                     "broken-pattern",
-                    f"{rule.raw_name}: '{value.text}' is no regular expression: {why}",
+                    f"{rule.raw_name}: '{shortened(value.text)}' is no regular expression: {why}",
                     "rootwrap denies everything here, without a word",
                 )
 

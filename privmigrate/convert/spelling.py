@@ -7,6 +7,8 @@ from typing import Final
 
 WIDTH: Final = 79
 """Columns of a line, as OpenStack's hacking rules have it."""
+_SHORTEST: Final = 20  # a piece of text
+_BESIDE: Final = ast.Name("x", ast.Load())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,20 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
     node = ast.parse(source, mode="eval").body
     inner = f"{indent}    "
     head = f"{indent}{name}{equals}"
+    room = WIDTH - len(inner) - len("),")
     match node:
         case ast.IfExp(test=test, body=body, orelse=orelse):
             parts = [ast.unparse(body), f"if {ast.unparse(test)}", f"else {ast.unparse(orelse)}"]
         case ast.BinOp(op=ast.Add()):
-            parts = [f"{ast.unparse(node.left)} +", ast.unparse(node.right)]
+            parts = _joined(_terms(node), " +", room)
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            after = ast.unparse(ast.BinOp(_BESIDE, ast.Mod(), right)).removeprefix("x")
+            parts = _split(text, room - len(after))
+            parts[-1] += after
+        case ast.BoolOp(op=operator, values=values):
+            word = " or" if isinstance(operator, ast.Or) else " and"
+            pairs = (ast.unparse(ast.BoolOp(operator, [_BESIDE, each])) for each in values)
+            parts = _joined([each.removeprefix(f"x{word} ") for each in pairs], word, room)
         case ast.JoinedStr(values=values) if len(values) > 1:
             parts = [ast.unparse(ast.JoinedStr(list(pair))) for pair in _pairs(values)]
         case ast.Call(func=called, args=arguments, keywords=keywords):
@@ -96,6 +107,42 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
         case _:
             return [item]
     return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]
+
+
+def _terms(node: ast.expr) -> list[str]:
+    """What is added up, from the left, each as it stands between two ``+``."""
+    terms: list[str] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        # on the right of a plus: with brackets, where it needs them there
+        terms.insert(0, ast.unparse(ast.BinOp(_BESIDE, ast.Add(), node.right)).removeprefix("x + "))
+        node = node.left
+    return [ast.unparse(ast.BinOp(node, ast.Add(), _BESIDE)).removesuffix(" + x"), *terms]
+
+
+def _joined(terms: Sequence[str], operator: str, room: int) -> list[str]:
+    """Terms with an operator behind them, as many on a line as fit."""
+    lines = [terms[0]]
+    for term in terms[1:]:
+        lines[-1] += operator
+        if len(lines[-1]) + len(f" {term}") > room - len(operator):
+            lines.append(term)
+        else:
+            lines[-1] += f" {term}"
+    return lines
+
+
+def _split(text: str, room: int) -> list[str]:
+    """A literal in pieces, which Python puts together again; behind blanks and commas, if any."""
+    pieces = []
+    while len(repr(text)) > max(room, _SHORTEST):
+        end = max(room, _SHORTEST)
+        while len(repr(text[:end])) > max(room, _SHORTEST):
+            end -= 1
+        behind = max(text.rfind(" ", 0, end), text.rfind(",", 0, end)) + 1
+        end = behind or end
+        pieces.append(repr(text[:end]))
+        text = text[end:]
+    return [*pieces, repr(text)]
 
 
 def _is_named(item: str) -> bool:

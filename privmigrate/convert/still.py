@@ -6,10 +6,13 @@ entrypoint. That it is called is what keeps it then, unmarked and with what its 
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from privmigrate.convert.lock import Disk, LockedFile
-from privmigrate.convert.render import take_apart
+from privmigrate.convert.operation import Fate, Outcome, Source
+from privmigrate.convert.render import names_in, take_apart
+from privmigrate.convert.text import quote
 from privmigrate.linux.capabilities import CapabilitySet
 
 _CONTEXT: Final = re.compile(r"@(\w+)_context\.entrypoint\n")
@@ -45,12 +48,31 @@ def _occurs(name: bytes, text: bytes) -> bool:
     return False
 
 
-def needs_of_called(
+@dataclass(frozen=True, slots=True)
+class Called:
+    """An entrypoint that only stays because it is called.
+
+    Attributes:
+        name: as ``module.name``.
+        text: as it stands in the package.
+        runs: the statements that name the executables it uses.
+    """
+
+    name: str
+    text: str
+    runs: tuple[str, ...]
+
+    def may_run(self, candidates: Sequence[str]) -> bool:
+        """Whether one of these is an executable of it."""
+        return any(quote(each) in text for each in candidates for text in self.runs)
+
+
+def only_called(
     disk: Disk, files: Mapping[str, LockedFile], called: frozenset[str], wanted: frozenset[str]
-) -> Needed:
-    """What the commands of entrypoints need that only stay because they are called, by context."""
-    needed: dict[str, CapabilitySet | None] = {}
-    for file, locked in files.items():
+) -> tuple[Called, ...]:
+    """The entrypoints and prefixes that are called, and that no site and no rule asks for."""
+    found: list[Called] = []
+    for file, locked in sorted(files.items()):
         module = file.removesuffix(".py")
         alone = {
             record.identity
@@ -60,14 +82,45 @@ def needs_of_called(
         text = disk.texts.get(file)
         if not alone or text is None:
             continue
-        for piece in take_apart(text, f"{disk.folder}/{file}").pieces:
-            context = _CONTEXT.search(piece.text)
-            if piece.identity not in alone or context is None:
-                continue
-            before = needed.get(context[1], CapabilitySet())
-            more = _needs(piece.text)
-            needed[context[1]] = None if more is None or before is None else before | more
+        pieces = take_apart(text, f"{disk.folder}/{file}").pieces
+        constants = {each.name: each.text for each in pieces if each.identity.startswith("=")}
+        for piece in pieces:
+            if piece.identity in alone:
+                used = names_in([piece.text]) & constants.keys()
+                runs = tuple(constants[name] for name in sorted(used))
+                found.append(Called(f"{module}.{piece.name}", piece.text, runs))
+    return tuple(found)
+
+
+def needs_of(called: Sequence[Called]) -> Needed:
+    """What the commands of these entrypoints need, by context."""
+    needed: dict[str, CapabilitySet | None] = {}
+    for each in called:
+        context = _CONTEXT.search(each.text)
+        if context is None:
+            continue
+        before = needed.get(context[1], CapabilitySet())
+        more = _needs(each.text)
+        needed[context[1]] = None if more is None or before is None else before | more
     return needed
+
+
+def explained(
+    outcomes: Sequence[Outcome],
+    candidates: Mapping[Source, Sequence[str]],
+    called: Sequence[Called],
+) -> list[Outcome]:
+    """Call no rule unused whose command an entrypoint runs that is called."""
+    return [_explained(each, candidates.get(each.source, ()), called) for each in outcomes]
+
+
+def _explained(outcome: Outcome, candidates: Sequence[str], called: Sequence[Called]) -> Outcome:
+    names = [each.name for each in called if each.may_run(candidates)]
+    if outcome.fate is not Fate.UNUSED or not names:
+        return outcome
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    why = f"no call runs the command itself any more, but {names[0]}{more}, which does, is called"
+    return replace(outcome, fate=Fate.CALLED, why=why)
 
 
 def _needs(text: str) -> CapabilitySet | None:

@@ -24,6 +24,7 @@ from privmigrate.argv.spec import (
 )
 from privmigrate.convert import patterns, vocabulary
 from privmigrate.convert.operation import Hole, Kind, Lit, Param, Word
+from privmigrate.diagnostics import shortened
 
 NO_TEXT: Final = "it matches no text at all"  # what argv/regex.py says of such a pattern
 OPERAND: Final = Any(operand=True, newline=False)
@@ -59,7 +60,7 @@ def read_patterns(command: str, written: Sequence[str], comments: Sequence[str])
     for number, pattern in enumerate(written, start=1):
         reading = patterns.read(pattern)
         if isinstance(reading.spec, Never):
-            return Words(never=f"word {number} ({pattern}): {reading.spec.why}")
+            return Words(never=f"word {number} ({shortened(pattern)}): {reading.spec.why}")
         spec, why = _narrow(reading.spec)
         if reading.literal_dots:
             why += ("an unescaped dot is a dot",)

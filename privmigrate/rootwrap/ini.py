@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from privmigrate.diagnostics import Diagnostic, Severity, Span
+from privmigrate.diagnostics import Diagnostic, Severity, Span, shortened
 
 DEFAULT: Final = "DEFAULT"  # configparser.DEFAULTSECT: its entries leak into every other section
 
@@ -170,7 +170,7 @@ class _Reader:
                     span,
                     Severity.ERROR,
                     "not-an-entry",
-                    f"{_shown(text)} is neither a section nor 'name: value'",
+                    f"{shortened(text)!r} is neither a section nor 'name: value'",
                     "indent it if it continues the line above; rootwrap ends with a ParsingError",
                 )
             )
@@ -183,7 +183,7 @@ class _Reader:
                     span,
                     Severity.ERROR,
                     "empty-name",
-                    f"{_shown(text)} has no name before the {delimiter[0]!r}",
+                    f"{shortened(text)!r} has no name before the {delimiter[0]!r}",
                     "give the entry a name; rootwrap ends with a ParsingError",
                 )
             )
@@ -209,7 +209,7 @@ class _Reader:
                 Span(self.file, number, 1, number),
                 Severity.ERROR,
                 "missing-section-header",
-                f"{_shown(text)} stands before any [section]",
+                f"{shortened(text)!r} stands before any [section]",
                 f"{advice}; rootwrap ends with a MissingSectionHeaderError",
             )
         )
@@ -243,8 +243,3 @@ def _undecodable(data: bytes, file: str, encoding: str, error: UnicodeDecodeErro
         "save the file in that encoding or run in its locale; rootwrap ends with a "
         "UnicodeDecodeError",
     )
-
-
-def _shown(text: str) -> str:
-    limit = 60
-    return repr(text if len(text) <= limit else text[: limit - 3] + "...")

@@ -113,12 +113,14 @@ def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
     return Plan(request, tuple(steps))
 
 
+def _check_service(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"--service {name!r}: only letters, digits, - and _ can be in it")
+
+
 def _check_words(request: Request) -> None:
     """Refuse what would mean something else where it is written to."""
-    if not _NAME.fullmatch(request.service):
-        raise InputError(
-            f"--service {request.service!r}: only letters, digits, - and _ can be in it"
-        )
+    _check_service(request.service)
     if not _USER.fullmatch(request.user) or _ALIAS.fullmatch(request.user):
         raise InputError(f"--user {request.user!r}: sudo would not read this as the name of a user")
     paths = [
@@ -293,6 +295,7 @@ class Recorded(Step):
 
 def read_manifest(service: str, root: str) -> Plan:
     """Read how a service was installed; raise InputError if it was not."""
+    _check_service(service)
     path = manifest_path(service)
     try:
         with open(inside(root, path), "rb") as file:  # noqa: PTH123 - paths are texts here
@@ -318,7 +321,8 @@ def services(root: str) -> tuple[str, ...]:
         names = os.listdir(inside(root, MANIFESTS))  # noqa: PTH208
     except OSError:
         return ()
-    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
+    found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return tuple(sorted(filter(_NAME.fullmatch, found)))
 
 
 def is_intact(step: Step, root: str) -> bool:

@@ -260,8 +260,14 @@ def test_a_rule_explains_itself(run: Run, code: str) -> None:
         (("{}/none",), "none: No such file or directory"),
         (("--root", "{}/none"), "none: is no folder"),
         (("--root", "{}", "a.filters"), "a.filters: with --root, paths begin with /"),
-        (("--baseline", "{}/a.filters", "{}"), "a.filters: is no baseline"),
-        (("--baseline", "{}/none", "{}"), "none: cannot be read"),
+        (
+            ("--baseline", "{}/a.filters", "{}"),
+            "a.filters:1:2: is no baseline of privmigrate audit: no JSON: Expecting value (write",
+        ),
+        (
+            ("--baseline", "{}/none", "{}"),
+            "none: cannot be read: No such file or directory (write one with --format baseline)\n",
+        ),
         (("--explain", "PM999"), "there is no rule 'PM999'"),
     ],
 )

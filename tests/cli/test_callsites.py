@@ -76,6 +76,17 @@ def test_what_is_not_resolved_is_a_finding(run: Run, service: Path) -> None:
     assert "reasons: split 1\n" in out
 
 
+def test_a_file_that_is_no_python_3_is_a_finding(run: Run, service: Path) -> None:
+    """Nobody knows which calls it has."""
+    (service / "old.py").write_text(MODULE + "    print 'x'\n")
+    code, out, err = run("service.py", "old.py")
+    assert code == callsites.FINDINGS
+    assert err.startswith("privmigrate: old.py:12: warning: is no Python 3: ")
+    assert "2 calls as root in 2 files" in out
+    out = run("service.py", "old.py", "--filters", "service.filters")[1]
+    assert "cat\n  (unless a call in a file that is no Python 3 needs them)\n" in out
+
+
 def test_filters_are_held_against_calls(run: Run) -> None:
     code, out, err = run("service.py", "--filters", "service.filters")
     assert code == callsites.FINDINGS

@@ -281,6 +281,11 @@ def _conf_without_path(shell: Shell) -> list[str]:
             "a.filters:3:30: error: x: '(a' is no regular expression",
         ),
         bad(
+            "a long broken pattern",
+            _given(f"[Filters]\nx: RegExpFilter, x, root, x, ({'a' * 9000}\n"),
+            f"a.filters:2:30: error: x: '({'a' * 56}...' is no regular expression",
+        ),
+        bad(
             "a broken pattern for the name",
             _given("[Filters]\nx: ChainingRegExpFilter, x, root, [\n"),
             "a.filters:2:35: error: x: '[' is no regular expression",

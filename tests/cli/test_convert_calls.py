@@ -178,6 +178,26 @@ def test_entrypoints_that_replaced_their_calls_stay(shell: Shell) -> None:
     assert shell(*CONVERT, "--check") == 0
 
 
+def test_filters_of_entrypoints_that_replaced_their_calls_are_not_unused(shell: Shell) -> None:
+    """They are what the entrypoints came from; dd is needed by nothing."""
+    shell(*CONVERT)
+    shell.write("service/driver.py", REWRITTEN)
+    assert shell(*CONVERT) == 0
+    lines = [line.split() for line in shell.out.splitlines()]
+    fates = {line[1]: line[3] for line in lines if line[:1] and "filters:" in line[0]}
+    assert fates == {"chmod": "called", "mount": "called", "zfs": "unused", "dd": "unused"}
+    assert "files.chmod_777, which does, is called" in shell.out
+    assert "2 are replaced by what their calls need, 2 are needed by no call" in shell.out
+    assert (
+        "0 wide; 2 entrypoints stay because they are called; other rules: 2 called, 2 unused"
+        in shell.out
+    )
+    assert shell(*CONVERT, "--json") == 0
+    data = json.loads(shell.out)
+    assert data["called"] == ["files.chmod_777", "filesystems.mount_ext4"]
+    assert (data["summary"]["called"], data["summary"]["unused"]) == (2, 2)
+
+
 def test_entrypoints_stay_that_are_called_in_the_style_of_hacking(shell: Shell) -> None:
     """As rewrite writes it: the import's name says that it is privileged."""
     shell(*CONVERT)

@@ -229,6 +229,8 @@ def test_what_only_exact_mode_allowed_is_listed(run: Run, folder: Path) -> None:
     [
         (("{}/rootwrap.d",), "no command was given"),
         (("{}/rootwrap.d", "--json", "x"), "--json stands behind CONF"),
+        (("{}/rootwrap.d", "--mode=exact", "x"), "--mode stands behind CONF"),
+        (("{}/rootwrap.d", "--from", "x"), "--from is no option of match (there are: --why-not"),
         (("{}/none.conf", "x"), "none.conf: error: cannot be read: No such file"),
         (("--why-not", "nothing", "{}/rootwrap.d", "x"), "there is no entry 'nothing'"),
         (("--batch", "{}/none", "{}/rootwrap.d"), "none: No such file or directory"),

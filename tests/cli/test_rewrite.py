@@ -137,6 +137,18 @@ def test_a_second_run_changes_nothing(service: Path, capsys: pytest.CaptureFixtu
     assert "0 of 1 calls in 0 files" in capsys.readouterr().out
 
 
+def test_control_characters_of_names_do_not_reach_the_terminal(
+    service: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (service / "svc" / "driver.py").rename(service / "svc" / "driver\x1b[2J.py")
+    (service / "svc" / "old.py").write_text("from svc import utils\nutils.execute('\x1b', 'x'\n")
+    for words in (["--diff"], ["--check"], []):
+        assert main([*REWRITE, *words]) in {0, 1}
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err
+        assert "driver\\x1b[2J.py" in said.out + said.err
+
+
 def test_check_and_diff_write_nothing(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = texts(service)
     assert main([*REWRITE, "--check"]) == 1

@@ -541,6 +541,56 @@ def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
     )
 
 
+def test_a_sum_that_is_too_long_is_broken_at_every_plus() -> None:
+    """No line is longer than 79 columns; what is added up first stays first."""
+    terms = [
+        "','",
+        "self.the_name_of_the_administrator",
+        "',password='",
+        "self.the_password_of_the_administrator",
+        "(self.domain or self.another_domain)",
+        "(self.first_in_brackets + self.second_in_brackets)",
+        "'x' * 2",
+    ]
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    made = use(source, "utils.execute(", " + ".join(terms))
+    text = rewritten(source, made).decode()
+    assert text.endswith(
+        "    svc.privileged.files.chmod_777(\n"
+        "        (\n"
+        "            ',' + self.the_name_of_the_administrator + ',password=' +\n"
+        "            self.the_password_of_the_administrator +\n"
+        "            (self.domain or self.another_domain) +\n"
+        "            (self.first_in_brackets + self.second_in_brackets) + 'x' * 2))\n"
+    )
+    call = ast.parse(text).body[-1].body[-1].value  # type: ignore[attr-defined]
+    (argument,) = call.args
+    assert ast.unparse(argument) == " + ".join(terms)
+
+
+TEXT = "encrypt.format=luks,encrypt.key-secret=sec1,encrypt.cipher-alg=%(cipher_alg)s,it's 100%%"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        f"{TEXT!r} % cipher_spec",
+        f"{TEXT!r} % (cipher_spec,)",
+        f"{'x' * 100 + TEXT!r} % (a + b)",
+        "self.configuration.quobyte_client_cfg_is_long or self.the_other_one_is_not_short or None",
+        "self.configuration.quobyte_client_cfg_is_long and (self.the_other_one_is_not_short or x)",
+        "(self.the_other_one_is_not_short or x) and self.configuration.quobyte_client_cfg_is_long",
+    ],
+)
+def test_an_expression_that_is_too_long_keeps_its_meaning_on_shorter_lines(argument: str) -> None:
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    source = source.replace("(self, path)", "(self, path, cipher_spec, a, b, x)")
+    text = rewritten(source, use(source, "utils.execute(", argument)).decode()
+    assert max(map(len, text.splitlines())) <= 79
+    call = ast.parse(text).body[-1].body[-1].value  # type: ignore[attr-defined]
+    assert ast.dump(call.args[0]) == ast.dump(ast.parse(argument, mode="eval").body)
+
+
 @pytest.mark.parametrize(
     ("building", "argument", "written"),
     [
@@ -589,6 +639,23 @@ def test_the_list_has_the_word_as_a_person_wrote_it(lines: list[str], argument: 
     source = source.replace("def fix(self, path)", "def fix(self, path, mode)")
     text = rewritten(source, use(source, "utils.execute(", "path")).decode()
     assert f"svc.privileged.files.chmod_777({argument})" in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "written"),
+    [
+        ("path if path is not None else None", "path"),
+        ("path if path else None", "path if path else None"),
+        ("path if path is not None else 'x'", "path if path is not None else 'x'"),
+        ("self.x if self.x is not None else None", "self.x if self.x is not None else None"),
+    ],
+)
+def test_a_name_that_may_be_none_leaves_the_word_out_by_itself(argument: str, written: str) -> None:
+    """An attribute may be another one the second time; text of None would be a word."""
+    optional = replace(CHMOD, params=tuple(replace(each, optional=True) for each in CHMOD.params))
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)")
+    text = rewritten(source, use(source, "utils.execute(", argument, of=optional)).decode()
+    assert f"svc.privileged.files.chmod_777({written})" in text
 
 
 def test_an_expression_that_is_none_is_not_written() -> None:

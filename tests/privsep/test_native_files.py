@@ -257,6 +257,19 @@ def test_no_link_leads_out_of_the_folder_that_was_checked(
             (base_folder / link).symlink_to(target)
 
 
+def test_a_listing_does_not_tell_what_a_link_leads_to(base_folder: Path) -> None:
+    """Folders first: where a link stands among them would say whether there is a folder."""
+    words = ("ls", "--group-directories-first", base_folder / "listed")
+    (base_folder / "listed/z").mkdir(parents=True)
+    (base_folder / "listed/f").touch()
+    assert native(*words, within=str(base_folder)).stdout == b"z\nf\n"
+    (base_folder / "listed/l").symlink_to(base_folder.parent / "outside")
+    assert native(*words).stdout == b"l\nz\nf\n"
+    with pytest.raises(Refused, match="it follows links"):
+        native(*words, within=str(base_folder))
+    assert native("ls", base_folder / "listed", within=str(base_folder)).stdout == b"f\nl\nz\n"
+
+
 def test_a_link_that_takes_the_place_of_a_file_is_not_written_through(
     base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

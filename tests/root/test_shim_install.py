@@ -225,6 +225,25 @@ def test_what_would_mean_something_else_is_refused(
     assert state(image) == before
 
 
+@pytest.mark.parametrize("name", ["../../x", "a/b", "cinder.x", ""])
+def test_only_names_of_services_are_looked_up(
+    image: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A manifest elsewhere is nobody's, even where it could be read."""
+    assert install(image) == 0
+    manifests = image / "var/lib/privmigrate/shim"
+    (manifests.parent.parent / "x.json").write_bytes((manifests / "cinder.json").read_bytes())
+    (manifests / "cinder.x.json").write_bytes((manifests / "cinder.json").read_bytes())
+    before = state(image)
+    capsys.readouterr()
+    for words in (["uninstall"], ["status"]) if name else (["uninstall"],):
+        assert main(["shim", *words, "--service", name, "--root", str(image)]) == 2
+        assert capsys.readouterr().err.startswith(f"privmigrate: --service {name!r}: only letters")
+    assert main(["shim", "status", "--root", str(image)]) == 0
+    assert "cinder.x" not in capsys.readouterr().out
+    assert state(image) == before
+
+
 def test_links_do_not_lead_out_of_an_image(image: Path, tmp_path: Path) -> None:
     (image / "etc/sudoers.d").rmdir()
     (image / "etc/sudoers.d").symlink_to(tmp_path)

@@ -119,6 +119,14 @@ def test_an_unusable_pattern_is_named_in_a_refusal() -> None:
     assert "the pattern '(x' cannot be used" in decision.nearest[0].why
 
 
+@pytest.mark.parametrize("pattern", ["(" + "x" * 9000, "(a|b)" * 2000], ids=["broken", "other"])
+def test_a_long_pattern_is_not_repeated_in_a_refusal(pattern: str) -> None:
+    decision = policy_of(f"a: RegExpFilter, sleep, root, sleep, {pattern}").decide(("sleep", "x"))
+    assert isinstance(decision, Denied)
+    assert f"{pattern[:50]}" in decision.nearest[0].why
+    assert len(decision.nearest[0].why) < 300
+
+
 def test_the_privsep_helper_is_allowed_last() -> None:
     policy = policy_of("p: CommandFilter, privsep-helper, disks")
     assert policy.rules[-1] == PRIVSEP_HELPER

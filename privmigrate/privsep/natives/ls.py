@@ -21,7 +21,8 @@ class Ls:
     """List a folder, one name in a line, as `ls` does where nobody looks on.
 
     In the order of their bytes: where the daemon's own locale has another one, it is left to the
-    tool.
+    tool. Below a folder that was checked, folders do not come first where there are links, for
+    what these lead to is not looked at: then it is refused.
     """
 
     CAPABILITIES: ClassVar[tuple[Capability, ...]] = (Capability.CAP_DAC_READ_SEARCH,)
@@ -119,7 +120,7 @@ class Ls:
                     if entry.name.startswith(".") and not self.hidden:
                         continue
                     mark = "/" if self.slashes and entry.is_dir(follow_symlinks=False) else ""
-                    later = self.folders_first and not _leads_to_folder(entry)
+                    later = self.folders_first and not self._leads_to_folder(entry)
                     found.append((later, os.fsencode(entry.name), entry.name + mark))
                     if len(found) > _MOST:
                         raise LeftToTool(f"more than {_MOST} names")
@@ -129,9 +130,10 @@ class Ls:
             found += ((False, os.fsencode(n), n + "/" * self.slashes) for n in (".", ".."))
         return [line for _, _, line in sorted(found)]
 
-
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a loop, or nobody may look
+    def _leads_to_folder(self, entry: os.DirEntry[str]) -> bool:
+        if self.within is not None and entry.is_symlink():
+            raise LeftToTool("it follows links")
+        try:
+            return entry.is_dir()
+        except OSError:
+            return False  # a loop, or nobody may look

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from privmigrate.argv.regex import Matcher, compile_pattern
-from privmigrate.diagnostics import Diagnostic, Severity
+from privmigrate.diagnostics import Diagnostic, Severity, shortened
 from privmigrate.examples import Allow, Deny
 from privmigrate.rootwrap.command import Allowed, Command, Denied
 from privmigrate.rootwrap.rule import Rule
@@ -80,7 +80,8 @@ def compile_words(rule: Rule, first: int) -> tuple[Matcher, ...] | Diagnostic:
                 value.span,
                 Severity.ERROR,
                 "unusable-pattern",
-                f"{rule.raw_name}: the pattern {value.text!r} cannot be used: {matcher.why_never}",
+                f"{rule.raw_name}: the pattern {shortened(value.text)!r} cannot be used:"
+                f" {matcher.why_never}",
                 "a comma cannot stand in a pattern, for values end there",
             )
         matchers.append(matcher)
@@ -91,5 +92,5 @@ def mismatch(matchers: tuple[Matcher, ...], words: tuple[str, ...]) -> Denied | 
     """Refuse the first word that its pattern does not match as a whole."""
     for number, (matcher, word) in enumerate(zip(matchers, words, strict=True)):
         if not matcher.matches(word):
-            return Denied(f"word {number}, {word!r}, does not match {matcher.pattern}")
+            return Denied(f"word {number}, {word!r}, does not match {shortened(matcher.pattern)}")
     return None
