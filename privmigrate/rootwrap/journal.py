@@ -30,6 +30,7 @@ _CALL: Final = re.compile(
 _OTHER: Final = re.compile(
     r"^(<\d+>)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)\S* "
 )
+_LONGEST: Final = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _read(number: int, line: str, *, plain: bool) -> Seen | Unread:
     if not plain or _OTHER.match(line):
         return Unread(number, "")
     try:
-        words = tuple(shlex.split(line))
+        words = _split(line)
     except ValueError as error:
         return Unread(number, f"not a command line: {error}")
     return Seen(number, words) if words else Unread(number, "no command")
@@ -92,10 +93,17 @@ def _read(number: int, line: str, *, plain: bool) -> Seen | Unread:
 def _quoted(text: str) -> tuple[str, ...] | None:
     """Words of which those with spaces are quoted; None if there is no such word."""
     try:
-        words = tuple(shlex.split(text))
+        words = _split(text)
     except ValueError:
         return None
     return words if any(" " in word for word in words) else None
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """As a shell does; raise ValueError, also for what would take shlex minutes."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} characters")
+    return tuple(shlex.split(text))
 
 
 def _literal(text: str) -> tuple[str, ...] | None:

@@ -86,6 +86,19 @@ def test_lines_without_a_command(line: str, why: str) -> None:
     assert read(line) == Unread(1, why)
 
 
+def test_a_line_that_would_take_minutes_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write to a log holds up nobody who reads it."""
+    monkeypatch.setattr("shlex.split", lambda _text: pytest.fail("split"))
+    word = "a" * 2**20
+    why = "not a command line: longer than 262144 characters"
+    assert list(read_journal([word], plain=True)) == [Unread(1, why)]
+    call = f"sudo: x : COMMAND=/usr/bin/cinder-rootwrap /etc/rootwrap.conf ls '{word}'"
+    [seen] = read_journal([call], plain=False)
+    assert isinstance(seen, Seen)
+    assert seen.split
+    assert seen.argv == ("ls", f"'{word}'")
+
+
 def test_plain_lines_are_commands_where_they_are_meant() -> None:
     assert read("chown 'a b' c", plain=True) == Seen(1, ("chown", "a b", "c"))
     assert read("chown 'a", plain=True) == Unread(1, "not a command line: No closing quotation")
