@@ -25,7 +25,10 @@ def test_a_row_fits_its_source(fault: Fault) -> None:
 
 @each_fault
 def test_a_row_names_a_test_that_is_there(fault: Fault) -> None:
-    assert (PROJECT / fault.test).exists()
+    path, _, function = fault.test.partition("::")
+    assert (PROJECT / path).exists()
+    if function:
+        assert f"\ndef {function}(" in (PROJECT / path).read_text()
 
 
 @pytest.mark.parametrize("source", ["", "guard\nguard\n"], ids=["gone", "twice"])
