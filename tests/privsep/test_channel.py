@@ -121,6 +121,7 @@ def test_trap_errors_of_a_local_class_are_named(daemon: PrivContext) -> None:
         calls.fail("local")
 
 
+@pytest.mark.timeout(20)
 def test_trap_sys_exit_in_an_entrypoint_is_an_answer(daemon: PrivContext) -> None:
     pid = calls.getpid()
     for _ in range(3):
