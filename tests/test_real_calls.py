@@ -139,7 +139,7 @@ def _of_pattern(spec: ArgSpec) -> Iterator[str]:
     """A word of a plain pattern, such as conversion makes."""
     if isinstance(spec, Matches):
         text = re.sub(r"\(\?!-\)|\(\?:|\)|\\", "", spec.pattern)
-        yield re.sub(r"\.[*+]", "a", text)
+        yield re.sub(r"(\.|\[\^,\])[*+]", "a", text)
 
 
 def test_rootwrap_allows_what_manilas_entrypoints_run(

@@ -5,6 +5,7 @@ type (``Annotated[str, PathWithin("/var/lib/images")]``), and the daemon compile
 Every specification refuses NUL; what else it refuses is said at each.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 
@@ -125,9 +126,9 @@ class Data:
 ArgSpec = Const | Choice | Int | Matches | PathWithin | AbsolutePath | Key | Any | Never
 
 
-class Whole:
+class Whole(ABC):
     """Base of what describes a list of words as a whole, in the metadata of its type."""
 
+    @abstractmethod
     def convert(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Check the words and return what may be executed; raise `Refused`."""
-        raise NotImplementedError

@@ -29,6 +29,7 @@ _CHOSEN_OPTIONS: Final = MappingProxyType(
     {"ip": Matches(r"(?!b(a|at|atc|atch)?\Z)[A-Za-z0-9][A-Za-z0-9_-]*")}
 )
 
+_NO_COMMA: Final = "[^,]*"
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
@@ -186,15 +187,19 @@ def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
                 return replace(OPERAND, empty=not suffix)
             if not prefix.strip("-"):
                 return CHOSEN_OPTION
+            if _anything(prefix, (), suffix) == _NO_COMMA:
+                return Matches(_NO_COMMA, no_dotdot=below)
             return BELOW if below else FREE
         case (Value(spec=spec),):
             return spec
         case _:
-            pattern = _REPEATED.sub(".*", "".join(_pattern_of(part) for part in inner))
+            anything = _anything(prefix, inner, suffix)
+            pattern = "".join(_pattern_of(part, anything) for part in inner)
+            pattern = _REPEATED.sub(".*", pattern)
             if pattern == ".*":
                 return _spec_of((replace(_first_value(inner), spec=Any()),), prefix, suffix)
             # what is known of the first piece may also be an option
-            free = not prefix.strip("-") and pattern.startswith(".*")
+            free = not prefix.strip("-") and pattern.startswith(anything)
             start = "(?!-)" if free else ""
             return Matches(start + pattern, no_dotdot=below)
 
@@ -203,7 +208,13 @@ def _first_value(parts: Sequence[sites.Part]) -> Value:
     return next(part for part in parts if isinstance(part, Value))
 
 
-def _pattern_of(part: sites.Part) -> str:
+def _anything(prefix: str, inner: Sequence[sites.Part], suffix: str) -> str:
+    """What a value may be; in a list of options, as mount(8) takes one, never a further option."""
+    fixed = (prefix, *(part.text for part in inner if isinstance(part, Text)), suffix)
+    return _NO_COMMA if any("," in text for text in fixed) else ".*"
+
+
+def _pattern_of(part: sites.Part, anything: str) -> str:
     match part:
         case Text(text):
             return re.escape(text)
@@ -214,7 +225,7 @@ def _pattern_of(part: sites.Part) -> str:
         case Value(spec=Matches(pattern)) if not _INLINE_FLAGS.match(pattern):
             return f"(?:{pattern})"
         case Value():
-            return ".*"
+            return anything
 
 
 def _framed(prefix: str, spec: ArgSpec, suffix: str) -> ArgSpec:

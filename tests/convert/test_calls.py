@@ -189,6 +189,21 @@ def test_several_values_in_one_word_are_one_checked_parameter(tmp_path: Path) ->
         service.run({"uid": "-R", "gid": "x", "path": "/a"})
 
 
+def test_a_value_in_a_list_of_options_adds_no_option(tmp_path: Path) -> None:
+    options = word("username=", value("user"), ",domain=", value("domain"))
+    service = Service(tmp_path, call("mount", "-t", "cifs", value("share"), "-o", options))
+    values = {"share": "//h/s", "user": "u", "domain": "d"}
+    assert service.run(values).argv[-1] == "username=u,domain=d"
+    for name in ("user", "domain"):
+        with pytest.raises(Refused):
+            service.run({**values, name: "x,uid=0"})
+    single = word("ro,username=", value("user"))
+    service = Service(tmp_path / "single", call("mount", value("share"), "-o", single))
+    assert service.run(values).argv[-1] == "ro,username=u"
+    with pytest.raises(Refused):
+        service.run({**values, "user": "x,suid"})
+
+
 def test_a_folder_of_the_call_is_not_left(tmp_path: Path) -> None:
     service = Service(tmp_path, call("touch", word("/var/lib/x/", value("name"))))
     assert service.run({"name": "a/b"}).argv[1] == "/var/lib/x/a/b"

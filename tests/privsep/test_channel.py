@@ -121,6 +121,7 @@ def test_trap_errors_of_a_local_class_are_named(daemon: PrivContext) -> None:
         calls.fail("local")
 
 
+@pytest.mark.timeout(20)
 def test_trap_sys_exit_in_an_entrypoint_is_an_answer(daemon: PrivContext) -> None:
     pid = calls.getpid()
     for _ in range(3):
@@ -197,6 +198,7 @@ def test_a_slow_call_does_not_delay_others(small: PrivContext, tmp_path: Path) -
         assert slow.result() == str(go)
 
 
+@pytest.mark.timeout(30)
 def test_trap_timeouts_do_not_use_up_the_workers(small: PrivContext, tmp_path: Path) -> None:
     """After more timed-out calls than there are workers, the next call is answered at once."""
     for number in range(5):

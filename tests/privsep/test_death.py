@@ -193,6 +193,7 @@ def test_one_connection_may_end_and_the_daemon_live() -> None:
     assert running
 
 
+@pytest.mark.timeout(20)
 def test_records_do_not_prolong_a_timeout() -> None:
     """Trap: a timeout that begins anew with every datagram never comes."""
     stop = threading.Event()
