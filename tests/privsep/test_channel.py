@@ -280,6 +280,27 @@ def test_trap_a_forked_child_can_call(daemon: PrivContext) -> None:
     assert calls.getpid() == pid
 
 
+def test_trap_a_forked_child_takes_no_connection_of_its_parent(
+    daemon: PrivContext, tmp_path: Path
+) -> None:
+    """While the child's call runs, the parent's connection is free for the parent's next call."""
+    pids = tmp_path / "pids"
+    calls.noop()
+    child = os.fork()
+    if child == 0:
+        try:
+            commands.announce_and_sleep(str(pids))
+        finally:
+            os._exit(1)
+    try:
+        wait_until(pids.exists)
+        assert with_timeout(calls.echo, 10)("parent") == "parent"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    wait_for_end(*map(int, pids.read_text().split()))
+
+
 def test_trap_a_forked_child_does_not_keep_the_parents_calls_alive(
     daemon: PrivContext, tmp_path: Path
 ) -> None:
