@@ -59,15 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.diagnostics import Severity
 
     found = find_sites(arguments.paths)
-    allowance = _allowance(arguments.filters, found) if arguments.filters else None
+    failed = any(each.severity is Severity.ERROR for each in found.diagnostics)
+    # where calls could not be read, filters would seem to be used by none
+    judged = arguments.filters and not failed
+    allowance = _allowance(arguments.filters, found) if judged else None
     for diagnostic in found.diagnostics:
         _say(str(diagnostic))
+    if failed and not found.sites and not arguments.json:
+        return BAD_INPUT
     if arguments.json:
         print(json.dumps(_as_json(found, allowance), indent=2))
     else:
         for line in _as_text(found, allowance):
             print(printable(line))
-    if any(each.severity is Severity.ERROR for each in found.diagnostics):
+    if failed:
         return BAD_INPUT
     told = allowance is not None and bool(allowance.denied or allowance.unused)
     # in a file that is not understood there may be any call

@@ -133,6 +133,12 @@ def test_bad_input(run: Run, service: Path) -> None:
     assert code == callsites.BAD_INPUT
     assert err == "privmigrate: none: error: cannot be read: No such file or directory\n"
     assert "2 calls as root" in out
+    # of calls that were not read no filter is said to be needed by none
+    code, out, _ = run("none", "service.py", "--filters", "service.filters")
+    assert code == callsites.BAD_INPUT
+    assert "no call uses" not in out
+    code, out, _ = run("none", "--filters", "service.filters")
+    assert (code, out) == (callsites.BAD_INPUT, "")
     code, _, err = run("service.py", "--filters", "none.filters")
     assert code == callsites.BAD_INPUT
     assert "none.filters" in err
