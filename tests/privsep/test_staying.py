@@ -182,15 +182,18 @@ def test_who_waits_in_vain_soon_waits_no_more(staying: Staying) -> None:
 
 
 def test_several_are_served_in_turn(staying: Staying, tmp_path: Path) -> None:
-    """Where nobody else looks, also those that were not held at first."""
+    """Where nobody else looks, also one that was not held at first."""
     staying.server.workers = 1
     staying.server.short.add(calls.append.name)
-    others = [Held(staying.server, key) for key in range(2, 5)]
-    for held in (staying, *others):
-        held.ask(tmp_path / "out")
-    staying.hold(staying, others[0])
-    assert all(held.is_answered() for held in (staying, *others))
-    assert (tmp_path / "out").read_text() == "xxxx"
+    second, third = Held(staying.server, 2), Held(staying.server, 3)
+    for _ in range(worker._IN_A_ROW):
+        for held in (staying, second):
+            held.ask(tmp_path / "of two")
+    third.ask(tmp_path / "of one")
+    staying.hold(staying, second)
+    assert third.is_answered()
+    assert (tmp_path / "of two").read_text() == "x" * 2 * worker._IN_A_ROW
+    assert not staying.turn.held
 
 
 def test_what_is_not_known_to_be_short_keeps_nobody_waiting(

@@ -61,7 +61,7 @@ class Worker:
                     serving.pop(turn, None)
         server.retire()
 
-    def serve_held(self) -> None:  # noqa: C901, PLR0912, PLR0915 - in one piece: every call comes by here
+    def serve_held(self) -> None:  # noqa: C901, PLR0912 - in one piece: every call comes by here
         """Serve what is held until nothing is; no name outlives that, for who sleeps holds none."""
         server, turn, decoder = self._server, self.turn, self._decoder
         held, serving, short, dispatch = turn.held, server.serving, server.short, server.dispatch
@@ -109,25 +109,19 @@ class Worker:
             except (EOFError, OSError, ProtocolError):
                 server.hang_up(connection)
             in_a_row += 1
-            if len(held) != 1:
-                flags = NOW
-                if in_a_row > _IN_A_ROW:
-                    in_a_row = 1
-                    self._look_around()
-            elif len(serving) < server.workers:
+            flags = NOW
+            if len(held) == 1 and len(serving) < server.workers:
                 flags = SOON
-            else:
-                flags = NOW
+            elif in_a_row > _IN_A_ROW:
+                in_a_row = 1
                 self._look_around()
 
     def _look_around(self) -> None:
-        """Hold what else is ready, where no other worker waits for it."""
-        server, turn = self._server, self.turn
+        """Hold one more that is ready, where no other worker waits for it."""
+        server = self._server
         if len(server.serving) >= server.workers:
             for fd, events in server.requests.poll(0, 1):
-                server.take(fd, events, turn)
-            if len(turn.held) == 1:
-                server.give_back(turn)
+                server.take(fd, events, self.turn)
 
     def _doubt(self, connection: Connection) -> None:
         """We did not run for long: who asked meanwhile may not wait any more."""
