@@ -21,6 +21,7 @@ from privmigrate.privsep.messages import (
     VERSION,
     WELCOME,
     Encoder,
+    Message,
     decode,
 )
 from privmigrate.privsep.running import Cancellation
@@ -154,7 +155,7 @@ def test_who_hangs_up_before_the_mark_is_seen(staying: Staying, tmp_path: Path) 
             self.connection.closed = True
 
     staying.connection.mark = HangUp(staying.connection)  # type: ignore[assignment]
-    message = (CALL, 1, calls.append.name, (str(tmp_path / "out"), "x"), {})
+    message: Message = (CALL, 1, calls.append.name, (str(tmp_path / "out"), "x"), {})
     answer_call(staying.server, staying.connection, message, Turn(Cancellation()))
     assert not (tmp_path / "out").exists()
 
