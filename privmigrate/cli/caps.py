@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _explain(words, arguments.learned, as_json=arguments.json)
         return _show(arguments.pid, arguments.service, as_json=arguments.json)
     except InputError as error:
-        print(f"privmigrate: {error}", file=sys.stderr)
+        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
         return 2
 
 

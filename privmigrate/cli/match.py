@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
         return _match(loaded, words, arguments.mode, as_json=arguments.json)
     except InputError as error:
-        print(f"privmigrate: {error}", file=sys.stderr)
+        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
         return BAD_INPUT
 
 
