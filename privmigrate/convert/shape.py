@@ -36,17 +36,17 @@ _CHOSEN_OPTIONS: Final = MappingProxyType(
 )
 _NAMESPACE: Final = Matches(r"[^/\s.-][^/\s]*")
 """What `ip netns exec` enters: a file of /run/netns, whose /etc/netns/NAME it mounts over /etc."""
-_SYSCTL_NAME: Final = "[^=/]+(?:/[^=/]+)*"
+_SYSCTL_NAME: Final = r"[^=/\n]+(?:/[^=/\n]+)*"
 """A part of a name in sysctl(8): ``//`` is ``..``, and ``=`` makes a write of it without -w."""
 _BARE: Final = MappingProxyType(
     # dd(1) has no operands but these: a word that the call chooses is no other file
-    {"dd": Matches("(?!-|if=|of=).*"), "sysctl": Matches("(?!-)[^=]*")}
+    {"dd": Matches("(?!-|if=|of=).*"), "sysctl": Matches(r"(?!-)[^=\n]*")}
 )
 
 _ENTERING: Final = ("netns", "exec")
 _WRITING: Final = frozenset(("-w", "--write"))
 _ANYTHING: Final = ".*"
-_NO_COMMA: Final = "[^,]*"
+_NO_COMMA: Final = r"[^,\n]*"
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
@@ -267,7 +267,7 @@ def _anything(
         if command == "sysctl" and named and before + after:
             found.append(_SYSCTL_NAME)
         elif named and "=" in after.partition(",")[0]:
-            found.append("[^,=]*" if commas else "[^=]*")
+            found.append(r"[^,=\n]*" if commas else r"[^=\n]*")
         else:
             found.append(_NO_COMMA if commas else _ANYTHING)
     return tuple(found)
