@@ -15,7 +15,7 @@ import inspect
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +166,8 @@ def shapes_of(site: calls.Site) -> list[re.Pattern[str]]:
 
 
 def _pattern(template: calls.Template) -> str:
-    front = _HERE if template.netns is not None else ""
+    # a wrapper of neutron may have no namespace, so that its calls run where they stand
+    front = f"{_HERE}?" if template.netns is not None else ""
     if template.prefix:
         front += "".join(_word(each) for each in template.prefix)
     if template.environment:
@@ -234,9 +235,13 @@ def _is_known(value: calls.Value) -> bool:
 # -- the projects
 
 
+def _same(text: str) -> str:
+    return text
+
+
 @contextmanager
-def service(name: str, work: Path) -> Iterator[Service]:
-    """Convert a project, and have its package importable inside."""
+def service(name: str, work: Path, change: Callable[[str], str] = _same) -> Iterator[Service]:
+    """Convert a project, and have its package importable inside, with this change to its code."""
     folder, package, where = SOURCES[name]
     made = f"attacked_{package}"
     given = [str(path) for each in where for path in (CACHE / each).rglob("rootwrap.d")]
@@ -246,7 +251,7 @@ def service(name: str, work: Path) -> Iterator[Service]:
         sites = find_sites([package]).sites
     options = Options(package=made, exec_dirs=sources.exec_dirs)
     conversion = convert(rules, options, Disk(None, {}), sites)
-    write(work / made, conversion.texts, {})
+    write(work / made, {file: change(text) for file, text in conversion.texts.items()}, {})
     shapes: dict[Call, list[re.Pattern[str]]] = {}
     for site in sites:
         shapes.setdefault(call_of(site), []).extend(shapes_of(site))

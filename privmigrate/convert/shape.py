@@ -46,7 +46,8 @@ _BARE: Final = MappingProxyType(
 _ENTERING: Final = ("netns", "exec")
 _WRITING: Final = frozenset(("-w", "--write"))
 _ANYTHING: Final = ".*"
-_NO_COMMA: Final = r"[^,\n]*"
+_SEPARATORS: Final = MappingProxyType({"ovs-ofctl": r",\s"})
+"""What stands between the fields of a list, where that is not the comma alone."""
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
@@ -226,10 +227,10 @@ def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str, command: str
             (allowed,) = anything
             if prefix and not prefix.strip("-"):
                 return CHOSEN_OPTION
-            if allowed != _ANYTHING and (prefix or allowed != _NO_COMMA):
-                return Matches(allowed if prefix else f"(?!-){allowed}", no_dotdot=below)
-            if not prefix:
+            if not prefix and "=" not in allowed:
                 return replace(OPERAND, empty=not suffix)
+            if allowed != _ANYTHING:
+                return Matches(allowed if prefix else f"(?!-){allowed}", no_dotdot=below)
             return BELOW if below else FREE
         case (Value(spec=spec),):
             return spec
@@ -259,6 +260,7 @@ def _anything(
     """
     texts = [part.text if isinstance(part, Text) else "" for part in inner]
     commas = any("," in text for text in (prefix, *texts, suffix))
+    separators = _SEPARATORS.get(command, r",\n") if commas else ""
     found: list[str] = []
     for number in range(len(inner)):
         before = prefix + "".join(texts[:number])
@@ -267,9 +269,9 @@ def _anything(
         if command == "sysctl" and named and before + after:
             found.append(_SYSCTL_NAME)
         elif named and "=" in after.partition(",")[0]:
-            found.append(r"[^,=\n]*" if commas else r"[^=\n]*")
+            found.append(f"[^={separators}]*" if commas else r"[^=\n]*")
         else:
-            found.append(_NO_COMMA if commas else _ANYTHING)
+            found.append(f"[^{separators}]*" if commas else _ANYTHING)
     return tuple(found)
 
 
