@@ -13,6 +13,7 @@ import argparse
 import importlib
 import inspect
 import re
+import signal as signals
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,7 +110,11 @@ class Service:
             return
         (one,) = planned
         words = asked(op, one)
-        if not isinstance(op.native, Kill) and not self.rootwrap_allows(words, one):
+        if isinstance(op.native, Kill):
+            if not self.signal_is_allowed(op.native, words):
+                yield f"no KillFilter allows {words}"
+            return
+        if not self.rootwrap_allows(words, one):
             yield f"oslo.rootwrap denies {words} as {one.user or 'root'}"
         if op.calls and op.rest is None and not self.is_of_a_call(op, words):
             yield f"no call runs {words}"
@@ -122,10 +127,29 @@ class Service:
             return False
         return found.run_as == (planned.user or "root")
 
+    def signal_is_allowed(self, native: Kill, words: Sequence[str]) -> bool:
+        """Whether a KillFilter for one of the programs has the signal, and one process is hit."""
+        _, option, pid = words
+        # without a signal in the filter, kill is called without one, and sends TERM
+        return (
+            pid.isdecimal()
+            and int(pid) > 0
+            and any(
+                option in {f"-{_number_of(each)}" for each in found.args[1:] or ("TERM",)}
+                for found in self.filters
+                if isinstance(found, oslo.KillFilter) and found.args[0] in native.programs
+            )
+        )
+
     def is_of_a_call(self, op: Op, words: Sequence[str]) -> bool:
         """Whether a call that the entrypoint was made of may run these words."""
         text = "".join(word + _SEPARATOR for word in words)
         return any(shape.fullmatch(text) for call in op.calls for shape in self.shapes[call])
+
+
+def _number_of(signal: str) -> int:
+    name = signal.removeprefix("-").removeprefix("SIG")
+    return int(name) if name.isdecimal() else int(signals.Signals[f"SIG{name}"])
 
 
 def asked(op: Op, planned: Planned) -> list[str]:
