@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -37,7 +37,8 @@ from privmigrate.convert.source import read_sources, relabel
 from privmigrate.errors import Refused
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.privsep.commands import Command
-from privmigrate.privsep.execute import Planned
+from privmigrate.privsep.entrypoint import CommandEntrypoint
+from privmigrate.privsep.execute import PLANNING, ExecResult, Planned
 from privmigrate.privsep.messages import CALL, Encoder, ProtocolError, decode
 from tools.hostile_values import Maker
 from tools.rewrite_sources import CACHE, SOURCES, inside
@@ -70,21 +71,20 @@ class Service:
     conversion: Conversion
     filters: Sequence[oslo.CommandFilter]
     shapes: Mapping[Call, Sequence[re.Pattern[str]]]
-    commands: dict[str, Command[...]] = field(default_factory=dict)
 
     def attack(self, random: Random, examples: int) -> Attacked:
         """Call every entrypoint so many times."""
         accepted: dict[str, int] = {}
         problems: list[str] = []
         for op in self.conversion.ops:
-            command = self.command(op)
-            maker = Maker(random, op, inspect.signature(command.__wrapped__))
+            body = inspect.signature(self.entrypoint(op).function.__wrapped__)
+            maker = Maker(random, op, body)
             count = 0
             wrong: list[str] = []
             for _ in range(examples):
                 positional, named = travelled(*maker.call())
                 try:
-                    planned = command.plan(*positional, **named)
+                    planned = asked_of(self.entrypoint(op), positional, named)
                 except (Refused, TypeError):
                     continue
                 except Exception as error:  # noqa: BLE001 - any other is what is looked for
@@ -96,12 +96,10 @@ class Service:
             problems += wrong[:_MOST_OF_ONE]
         return Attacked(accepted, tuple(problems))
 
-    def command(self, op: Op) -> Command[...]:
-        """The checked command behind an entrypoint."""
-        if op.key not in self.commands:
-            module = importlib.import_module(f"{self.package}.{op.module}")
-            self.commands[op.key] = cast("Command[...]", getattr(module, op.name).function)
-        return self.commands[op.key]
+    def entrypoint(self, op: Op) -> CommandEntrypoint[...]:
+        """What the package has for an operation."""
+        module = importlib.import_module(f"{self.package}.{op.module}")
+        return cast("CommandEntrypoint[...]", getattr(module, op.name))
 
     def judge(self, op: Op, planned: Sequence[Planned]) -> Iterator[str]:
         """Everything that is wrong with what would run."""
@@ -147,6 +145,23 @@ class Service:
         return any(shape.fullmatch(text) for call in op.calls for shape in self.shapes[call])
 
 
+def asked_of(
+    entrypoint: CommandEntrypoint[...],
+    positional: Sequence[object],
+    named: Mapping[str, object],
+) -> tuple[Planned, ...]:
+    """What the daemon would run for a client with these arguments; raise what it answers with."""
+    planned: list[Planned] = []
+
+    def note(each: Planned) -> ExecResult:
+        planned.append(each)
+        return ExecResult(0, b"", b"")
+
+    with PLANNING.here(note):
+        entrypoint.answer(*positional, **named)
+    return tuple(planned)
+
+
 def _number_of(signal: str) -> int:
     name = signal.removeprefix("-").removeprefix("SIG")
     return int(name) if name.isdecimal() else int(signals.Signals[f"SIG{name}"])
@@ -186,12 +201,11 @@ def travelled(
 
 def shapes_of(site: calls.Site) -> list[re.Pattern[str]]:
     """A pattern for each shape of a call, over its words with a NUL behind each."""
-    return [re.compile(_pattern(each)) for each in site.templates]
+    return [re.compile(_pattern(each, also_outside=site.also_outside)) for each in site.templates]
 
 
-def _pattern(template: calls.Template) -> str:
-    # a wrapper of neutron may have no namespace, so that its calls run where they stand
-    front = f"{_HERE}?" if template.netns is not None else ""
+def _pattern(template: calls.Template, *, also_outside: bool) -> str:
+    front = "" if template.netns is None else f"{_HERE}{'?' if also_outside else ''}"
     if template.prefix:
         front += "".join(_word(each) for each in template.prefix)
     if template.environment:
@@ -295,10 +309,11 @@ def service(name: str, work: Path, change: Callable[[str], str] = _same) -> Iter
 def excess(found: Service) -> Iterator[str]:
     """Entrypoints that declare more than the context that they are in has, or nothing at all."""
     for op in found.conversion.ops:
-        module = importlib.import_module(f"{found.package}.{op.module}")
-        entrypoint = getattr(module, op.name)
+        entrypoint = found.entrypoint(op)
         has = CapabilitySet.from_numbers(entrypoint.privsep_entrypoint.capabilities)
-        declared = found.command(op).capabilities
+        command = entrypoint.function
+        assert isinstance(command, Command)
+        declared = command.capabilities
         if declared is not None and not declared <= has:
             yield f"{op.name} declares more than its context has"
         if declared is None and op.context != "unverified":

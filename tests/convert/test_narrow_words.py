@@ -2,14 +2,27 @@
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from privmigrate.callsites.site import Site
 from privmigrate.convert.operation import Kind, Op
 from privmigrate.errors import Refused
+from privmigrate.testing import recording
 from tests.convert.packages import command_of, imported
-from tests.convert.sites import Given, call, converted, each, value, when, word
+from tests.convert.sites import (
+    Given,
+    call,
+    converted,
+    each,
+    site,
+    template,
+    value,
+    when,
+    word,
+)
 
 RULES = """
 sysctl: CommandFilter, sysctl, root
@@ -131,3 +144,38 @@ def test_sysctl_really_leaves_its_folder(name: str) -> None:
         ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, check=False
     )
     assert done.stdout == "Linux\n"
+
+
+INSIDE = template("ip", "link", "set", FREE, "up", netns="ns")
+OUTSIDE = template("ip", "link", "set", FREE, "up")
+IN_NAMESPACES = RULES.replace("ip: Command", "ip: Ip") + "netns: IpNetnsExecFilter, ip, root\n"
+
+
+@pytest.mark.parametrize(
+    ("sites", "inside"),
+    [
+        ((site(INSIDE), site(INSIDE, line=2)), True),
+        ((site(INSIDE), site(OUTSIDE, line=2)), False),
+        ((replace(site(INSIDE), also_outside=True),), False),
+        ((site(INSIDE, template("ip", "addr", netns="ns"), words="cmd"),), True),
+        ((site(INSIDE, template("ip", "addr"), words="cmd"),), False),
+    ],
+    ids=["inside", "and outside", "perhaps outside", "as a list", "as a list, and outside"],
+)
+def test_what_only_runs_in_namespaces_is_run_nowhere_else(
+    tmp_path: Path, sites: tuple[Site, ...], *, inside: bool
+) -> None:
+    """In the namespace of the host, the same words would be another command."""
+    conversion = converted(IN_NAMESPACES, *sites, package="spaces")
+    (op,) = conversion.ops
+    given = {"words": ["ip", "link", "set", "x", "up"]} if op.templates else {"free": "x"}
+    with imported(conversion, "spaces", tmp_path):
+        command = command_of("spaces", op)
+        with recording() as commands:
+            command.answer(**given, under=("q", "Netns"))
+            if inside:
+                with pytest.raises(Refused):
+                    command.answer(**given)
+            else:
+                command.answer(**given)
+    assert len(commands) == 2 - inside
