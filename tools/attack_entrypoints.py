@@ -77,7 +77,7 @@ class Service:
         accepted: dict[str, int] = {}
         problems: list[str] = []
         for op in self.conversion.ops:
-            body = inspect.signature(self.entrypoint(op).function.__wrapped__)
+            body = inspect.signature(inspect.unwrap(self.entrypoint(op)))
             maker = Maker(random, op, body)
             count = 0
             wrong: list[str] = []

@@ -5,7 +5,7 @@ import math
 import re._parser as sre  # type: ignore[import-not-found]
 from collections.abc import Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from privmigrate.argv import spec as specs
 from privmigrate.argv import template as argv
@@ -174,44 +174,42 @@ class Maker:
     def _letters(self) -> str:
         return "".join(self._random.choices(_CHARACTERS, k=self._random.randrange(6)))
 
-    def _text(self, tree: Sequence[tuple[object, object]]) -> str:
+    def _text(self, tree: Any) -> str:
         """A text of a pattern; what it must not be is left to luck."""
-        made = ""
-        for code, what in tree:
-            made += self._piece(str(code), what)
-        return made
+        return "".join(self._piece(str(code), what) for code, what in tree)
 
-    def _piece(self, code: str, what: object) -> str:
+    def _piece(self, code: str, what: Any) -> str:
         random = self._random
-        match code, what:
-            case "LITERAL", int(number):
-                return chr(number)
-            case "NOT_LITERAL", int(number):
-                return random.choice([c for c in _CHARACTERS if ord(c) != number])
-            case "ANY", _:
+        match code:
+            case "LITERAL":
+                return chr(what)
+            case "NOT_LITERAL":
+                return random.choice([c for c in _CHARACTERS if ord(c) != what])
+            case "ANY":
                 return random.choice(_CHARACTERS.replace("\n", ""))
-            case "IN", list(members):
-                return self._one_of(members)
-            case (("MAX_REPEAT" | "MIN_REPEAT"), (int(least), most, inner)):
+            case "IN":
+                return self._one_of(what)
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, inner = what
                 times = random.randint(least, max(least, min(int(most), least + 3)))
                 return "".join(self._text(inner) for _ in range(times))
-            case "SUBPATTERN", (*_, inner):
-                return self._text(inner)
-            case "BRANCH", (_, list(branches)):
-                return self._text(random.choice(branches))
+            case "SUBPATTERN":
+                return self._text(what[-1])
+            case "BRANCH":
+                return self._text(random.choice(what[1]))
             case _:
                 return ""
 
-    def _one_of(self, members: Sequence[tuple[object, object]]) -> str:
+    def _one_of(self, members: Any) -> str:
         if str(members[0][0]) == "NEGATE":
             excluded = {what for code, what in members[1:] if str(code) == "LITERAL"}
             return self._random.choice([c for c in _CHARACTERS if ord(c) not in excluded])
-        code, what = self._random.choice(list(members))
-        match str(code), what:
-            case "RANGE", (int(low), int(high)):
-                return chr(self._random.randint(low, high))
-            case "LITERAL", int(number):
-                return chr(number)
+        code, what = self._random.choice(members)
+        match str(code):
+            case "RANGE":
+                return chr(self._random.randint(*what))
+            case "LITERAL":
+                return chr(what)
             case _:
                 return "1"
 

@@ -170,8 +170,8 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
 def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
     for path, texts in sorted(changes.items()):
         before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
-        names = (printable(f"{side}/{path}") for side in "ab")
-        print_diff(unified_diff(before, after, *names))
+        names = [printable(f"{side}/{path}") for side in "ab"]
+        print_diff(unified_diff(before, after, names[0], names[1]))
 
 
 def _say(text: str) -> None:

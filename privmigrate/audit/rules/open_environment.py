@@ -135,3 +135,5 @@ def _variables(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
                     yield keyword.arg, keyword.value
             for each in node.args:
                 yield from _variables(each)
+        case _:
+            return
