@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
@@ -128,12 +129,19 @@ def _plain(name: str) -> str:
 def _parse_record(each: Mapping[str, object]) -> Record:
     return Record(
         identity=str(each["key"]),
-        name=str(each["name"]),
-        params=_texts(each.get("params", [])),
+        name=_identifier(each["name"]) if each["name"] else "",
+        params=tuple(map(_identifier, _texts(each.get("params", [])))),
         sources=_texts(each.get("sources", [])),
         digest=str(each["sha256"]),
         state=State(each.get("state", State.GENERATED.value)),
     )
+
+
+def _identifier(name: object) -> str:
+    """What is printed into code as a name; anything else would be printed as code."""
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        raise ValueError(f"{name!r} is no name")
+    return name
 
 
 def _texts(value: object) -> tuple[str, ...]:
