@@ -36,8 +36,11 @@ _CHOSEN_OPTIONS: Final = MappingProxyType(
 )
 _NAMESPACE: Final = Matches(r"[^/\s.-][^/\s]*")
 """What `ip netns exec` enters: a file of /run/netns, whose /etc/netns/NAME it mounts over /etc."""
-_SYSCTL_NAME: Final = r"[^=/\n]+(?:/[^=/\n]+)*"
-"""A part of a name in sysctl(8): ``//`` is ``..``, and ``=`` makes a write of it without -w."""
+_SYSCTL_NAME: Final = r"[^=/\s*?[{]+(?:/[^=/\s*?[{]+)*"
+"""A part of a name in sysctl(8): ``//`` is ``..``, and ``=`` makes a write of it without -w.
+
+Some of its versions expand names as glob(3) does.
+"""
 _BARE: Final = MappingProxyType(
     # dd(1) has no operands but these: a word that the call chooses is no other file
     {"dd": Matches("(?!-|if=|of=).*"), "sysctl": Matches(r"(?!-)[^=\n]*")}

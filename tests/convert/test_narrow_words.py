@@ -64,7 +64,7 @@ WORDS: dict[str, tuple[tuple[Given, ...], tuple[str, ...], tuple[str, ...]]] = {
     "a name that is written": (
         ("sysctl", "-w", word("net.ipv4.conf.", FREE, ".proxy_arp=1")),
         ("eth0", "eth0/100", "br-ex", "all"),
-        (OUT, "//", "a//b", "/", "a/", "all.forwarding=0 ", "a\n", ""),
+        (OUT, "//", "a//b", "/", "a/", "all.forwarding=0 ", "a\n", "", "*", "a/{,/}", "a b"),
     ),
     "a name that is read": (
         ("sysctl", "-b", word("net.ipv6.conf.", FREE, ".forwarding")),
