@@ -1,4 +1,4 @@
-"""An entrypoint that passes an environment of its caller's on, or a variable that names programs.
+"""An entrypoint that passes an environment on, or a variable that names programs.
 
 LD_PRELOAD, PATH and the like choose the code of the command, LVM_SYSTEM_DIR and the like what it
 is configured to run.
