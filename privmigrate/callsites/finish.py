@@ -84,6 +84,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         via=first.via,
         through=first.through,
         sentinel=first.sentinel,
+        also_outside=first.also_outside,
     )
 
 

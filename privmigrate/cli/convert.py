@@ -14,6 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.cli import print_diff
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
@@ -287,7 +288,7 @@ def _report(
         if legend := report.legend(found):
             print(legend)
         for line in _lines_about_calls(arguments, result, found):
-            print(line)
+            print(printable(line))
         print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
@@ -345,13 +346,14 @@ def _tell(result: "Conversion") -> bool:
 def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
     for name, text in sorted(changed.items()):
         old = before.get(name)
-        for line in unified_diff(
-            (old or "").splitlines(keepends=True),
-            text.splitlines(keepends=True),
-            "/dev/null" if old is None else f"a/{folder / name}",
-            f"b/{folder / name}",
-        ):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        print_diff(
+            unified_diff(
+                (old or "").splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                "/dev/null" if old is None else f"a/{folder / name}",
+                f"b/{folder / name}",
+            )
+        )
 
 
 def _print_json(value: object) -> int:

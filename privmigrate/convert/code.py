@@ -188,14 +188,15 @@ def context(name: str, needed: Sequence[str] | None, package: Package) -> Unit:
 
 def _command_decorator(op: Op, imports: Imports) -> list[str]:
     name = imports.use(RUNTIME, "command")
-    if op.capabilities is None:
-        return [f"@{name}"]
-    if not op.capabilities:
-        return [f"@{name}(capabilities=())"]
-    imports.use(RUNTIME, "capabilities")
-    needed = tuple(f"capabilities.{each}" for each in op.capabilities)
-    group = Group(f"@{name}(", (Group("capabilities=(", needed, ")", lonely=True),), ")")
-    return lay_out(group)
+    given: list[Expression] = []
+    if op.capabilities is not None:
+        needed = tuple(f"capabilities.{each}" for each in op.capabilities)
+        given.append(Group("capabilities=(", needed, ")", lonely=True))
+    if op.capabilities:
+        imports.use(RUNTIME, "capabilities")
+    if op.only_under:
+        given.append("only_under=True")
+    return lay_out(Group(f"@{name}(", tuple(given), ")")) if given else [f"@{name}"]
 
 
 def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expression]:
@@ -270,8 +271,9 @@ def _sentences(op: Op) -> Iterable[str]:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     elif op.width is Width.WIDE:
         yield "Wide: a shell runs this text, so that it can do anything."
-    for text in op.narrower:
-        yield f"Narrower than the filter: {text}."
+    yield from (f"Narrower than the filter: {text}." for text in op.narrower)
+    if op.only_under:
+        yield "The daemon wants ``under``: no call runs it without."
     if op.calls:
         yield _calls_sentence(op.calls)
 

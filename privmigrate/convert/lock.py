@@ -82,7 +82,11 @@ def read_disk(folder: Path, package: str) -> Disk:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        # a pipe or a device of that name is not waited for
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{path}: error: is no regular file")
+            text = file.read().decode("utf-8", "surrogateescape")
         # version control may have given it other line ends
         return text.replace("\r\n", "\n")
     except OSError as error:
@@ -227,7 +231,7 @@ def _stage_beside(path: Path, data: bytes) -> Path:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _like(path, Path(name), 0o666)
+        _like(path, file.fileno(), 0o666)
     return Path(name)
 
 
@@ -245,25 +249,36 @@ def _stage(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        _like(folder / name, path, 0o666)
-    _like(folder, staging, 0o777)
+            _like(folder / name, file.fileno(), 0o666)
+    _like_folder(folder, staging)
     if folder.is_dir():
         _link(folder, staging, frozenset(texts))
     _sync(staging)
 
 
-def _like(old: Path, new: Path, mode: int) -> None:
-    """Mode and owner of what is replaced; for what is new, those that the umask leaves."""
+def _like(old: Path, new: int, mode: int) -> None:
+    """Mode and owner of what is replaced; for what is new, those that the umask leaves.
+
+    By the descriptor: whoever may write the folder may have put a link in the place of the name.
+    """
     try:
         info = old.stat()
     except OSError:
         umask = os.umask(0)
         os.umask(umask)
-        new.chmod(mode & ~umask)
+        os.fchmod(new, mode & ~umask)
         return
-    new.chmod(stat.S_IMODE(info.st_mode))
+    os.fchmod(new, stat.S_IMODE(info.st_mode))
     with suppress(PermissionError):
-        os.chown(new, info.st_uid, info.st_gid)
+        os.fchown(new, info.st_uid, info.st_gid)
+
+
+def _like_folder(old: Path, new: Path) -> None:
+    descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _like(old, descriptor, 0o777)
+    finally:
+        os.close(descriptor)
 
 
 def _link(source: Path, target: Path, written: frozenset[str]) -> None:
@@ -277,7 +292,7 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
             to.symlink_to(os.readlink(entry.path))  # noqa: PTH115
         elif entry.is_dir():
             to.mkdir()
-            _like(Path(entry.path), to, 0o777)
+            _like_folder(Path(entry.path), to)
             _link(Path(entry.path), to, frozenset())
         else:
             os.link(entry.path, to)

@@ -213,6 +213,7 @@ class Op:
         within: the folder that its path is checked to lie in, for a native.
         calls: the call sites that it was made from, sorted.
         prefixes: names of the prefix classes that it may run under.
+        only_under: no call runs it without one of them.
         capabilities: what its commands get; None means everything its context has.
         module, name, context: where it goes and what it is called.
     """
@@ -241,6 +242,7 @@ class Op:
     within: str = ""
     calls: tuple[Call, ...] = ()
     prefixes: tuple[str, ...] = ()
+    only_under: bool = False
     capabilities: tuple[str, ...] | None = None
     module: str = ""
     name: str = ""
