@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MAX_ASSIGNMENTS: Final = 24
 _UNKNOWABLE: Final = Guard(None)
-_MUTATORS: Final = (".append(", ".extend(", ".insert(", ".remove(", ".pop(", ".clear(")
 
 
 class Constants:
@@ -77,7 +76,7 @@ class Constants:
             for assignment in other.foreign.get(name, ()):
                 if assignment.receiver.rpartition(".")[2] == short:
                     return False
-        return not any(f"{name}{how}".encode() in module.file.data for how in _MUTATORS)
+        return name not in module.file.changed
 
     def attribute(self, base: Value, name: str) -> Value | Reason | None:
         """What an attribute of a value is; a reason where it only looks like a constant."""
@@ -149,11 +148,8 @@ class Constants:
             # every one of them is known, and when it is which is not
             changing = Guard(None, reason=Reason.REASSIGNED)
             return OneOf(tuple((changing, value) for value in values if value is not None))
-        changed = any(
-            f"{name}{how}".encode() in each.module.file.data
-            for each in found
-            for how in _MUTATORS
-            if isinstance(constant[0], Seq)
+        changed = isinstance(constant[0], Seq) and any(
+            name in each.module.file.changed for each in found
         )
         if len(constant) == len(values) and not changed:
             if len(values) == 1:

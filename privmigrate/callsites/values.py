@@ -47,6 +47,7 @@ class Hole:
         parameter: it is this parameter of the frame's function, as it was passed.
         reason: why what looks like a constant is none.
         outer: the parameter of an enclosing function that it is.
+        shown: how it becomes text where not by `str`: ``%d``, ``:03d``, ``!r``.
     """
 
     node: ast.expr
@@ -58,6 +59,7 @@ class Hole:
     parameter: str = ""
     reason: Reason | None = None
     outer: "Hole | None" = None
+    shown: str = ""
 
 
 Piece = Text | Hole
