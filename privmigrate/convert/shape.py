@@ -269,7 +269,7 @@ def _anything(
         before = prefix + "".join(texts[:number])
         after = "".join(texts[number + 1 :]) + suffix
         named = "=" not in before.rpartition(",")[2]
-        if command == "sysctl" and named and before + after:
+        if command == "sysctl" and named and before:
             found.append(_SYSCTL_NAME)
         elif named and "=" in after.partition(",")[0]:
             found.append(f"[^={separators}]*" if commas else r"[^=\n]*")
