@@ -188,3 +188,24 @@ def test_mode_and_owner_go_to_what_was_written_whatever_has_its_name(
     monkeypatch.setattr(os, "fsync", swap)
     lock.write_sources({path: (b"a\n", b"b\n")})
     assert other.stat().st_mode & 0o777 == 0o600
+
+
+ODD_LINES = {
+    "a comment without an end": "execute('chmod', '777', path, run_as_root=True)  # "
+    + "x" * 100_000,
+    "calls in calls": f"execute('chmod', '777', {'g(' * 60}path{')' * 60}, run_as_root=True)",
+    "a text without an end": f"execute('chmod', '777', path + '{'x' * 5000}', run_as_root=True)",
+    "nested formats": "execute('chmod', '777', f'{path!r:>{path}}', run_as_root=True)",
+    "many conditions": f"execute('chmod', '777', {'path if path else ' * 60}path, run_as_root=True)",
+}
+
+
+@pytest.mark.parametrize("line", ODD_LINES.values(), ids=ODD_LINES)
+def test_odd_lines_are_rewritten_or_left_and_nothing_else(tree: Path, line: str) -> None:
+    head, _ = SOURCE.split("    execute(", 1)
+    Path("svc/plain.py").write_text(f"{head}    {line}\n")
+    run(*CONVERT)
+    run(*REWRITE)
+    after = Path("svc/plain.py").read_text()
+    assert "svc.made" in after or after == f"{head}    {line}\n"
+    ast.parse(after)
