@@ -196,7 +196,7 @@ ODD_LINES = {
     "calls in calls": f"execute('chmod', '777', {'g(' * 60}path{')' * 60}, run_as_root=True)",
     "a text without an end": f"execute('chmod', '777', path + '{'x' * 5000}', run_as_root=True)",
     "nested formats": "execute('chmod', '777', f'{path!r:>{path}}', run_as_root=True)",
-    "many conditions": f"execute('chmod', '777', {'path if path else ' * 60}path, run_as_root=True)",
+    "many conditions": f"execute('chmod', '777', {'a if a else ' * 60}path, run_as_root=True)",
 }
 
 
