@@ -20,6 +20,7 @@ from typing import Final
 from privmigrate.convert.merge import Record, State
 from privmigrate.errors import InputError
 from privmigrate.linux import _libc
+from privmigrate.linux.reading import read_regular
 
 NAME: Final = "privmigrate.lock"
 _FORMAT: Final = 1
@@ -82,7 +83,7 @@ def read_disk(folder: Path, package: str) -> Disk:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_regular(str(path)).decode("utf-8", "surrogateescape")
         # version control may have given it other line ends
         return text.replace("\r\n", "\n")
     except OSError as error:
@@ -271,7 +272,7 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
         if entry.name in written:
             continue
         to = target / entry.name
-        if to.exists() or entry.name == "__pycache__":
+        if os.path.lexists(to) or entry.name == "__pycache__":
             continue
         if entry.is_symlink():
             to.symlink_to(os.readlink(entry.path))  # noqa: PTH115
