@@ -25,6 +25,10 @@ _OSLO_OPTION: Final = "--privsep_context"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``show`` and ``explain``."""
     parser.description = "Show what processes hold, and explain what commands need."
+    parser.epilog = (
+        "caps ACTION --help says more of each.\n"
+        "exit codes: 0 shown or explained, 1 nothing is known of the command, 2 bad input"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser(
         "show",
@@ -57,15 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print; 0 if there was something to say, 1 if nothing is known, 2 for a wrong PID or NAME."""
-    try:
-        if arguments.action == "explain":
-            words = (arguments.command, *arguments.words)
-            return _explain(words, arguments.learned, as_json=arguments.json)
-        return _show(arguments.pid, arguments.service, as_json=arguments.json)
-    except InputError as error:
-        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
-        return 2
+    """Print; 0 if there was something to say, 1 if nothing is known."""
+    if arguments.action == "explain":
+        words = (arguments.command, *arguments.words)
+        return _explain(words, arguments.learned, as_json=arguments.json)
+    return _show(arguments.pid, arguments.service, as_json=arguments.json)
 
 
 # show

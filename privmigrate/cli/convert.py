@@ -46,6 +46,8 @@ examples:
   privmigrate convert etc/nova/rootwrap.conf --output nova --package nova.privileged --diff
   privmigrate convert rootwrap.d --check        # for CI: exit code 1 when out of date
   privmigrate convert etc/manila/rootwrap.d --callsites manila
+exit codes: 0 written, shown or up to date, 1 out of date (--check), 2 bad input, 3 a conflict with
+  what was edited by hand: --keep or --replace settles it.
 """
 
 

@@ -3,9 +3,7 @@
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
@@ -14,15 +12,19 @@ from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Mode
-from privmigrate.rootwrap.journal import read_journal
+from privmigrate.rootwrap.journal import read_journal, read_lines
 from privmigrate.rootwrap.rule import Rule
 
 ALLOWED: Final = 0
 DENIED: Final = 1
-BAD_INPUT: Final = 2
 
 _MODES: Final = tuple(mode.value for mode in Mode)
 _MAX_LISTED: Final = 20
+_DESCRIPTION: Final = """\
+Say which rootwrap filter allows a command and what would be executed with which environment, user
+and capabilities, as oslo.rootwrap decides (exact) and as the filters were meant (strict); if none
+does, which came nearest and on which word each failed.
+"""
 _EPILOG: Final = """\
 examples:
   privmigrate match /etc/cinder/rootwrap.conf -- lvs --noheadings
@@ -37,11 +39,7 @@ of exact mode, or of the mode that --mode names.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.description = (
-        "Say which rootwrap filter allows a command and what would be executed with which"
-        " environment, user and capabilities, as oslo.rootwrap decides (exact) and as the filters"
-        " were meant (strict); if none does, which came nearest and on which word each failed."
-    )
+    parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "privmigrate match [options] CONF [--] CMD [ARGS...]"
@@ -64,17 +62,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decide and print."""
-    try:
-        words = _words(arguments)
-        loaded = load(arguments.conf)
-        if arguments.batch is not None:
-            return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.json)
-        if arguments.why_not is not None:
-            return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
-        return _match(loaded, words, arguments.mode, as_json=arguments.json)
-    except InputError as error:
-        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
-        return BAD_INPUT
+    words = _words(arguments)
+    loaded = load(arguments.conf)
+    if arguments.batch is not None:
+        return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.json)
+    if arguments.why_not is not None:
+        return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
+    return _match(loaded, words, arguments.mode, as_json=arguments.json)
 
 
 def _words(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -236,13 +230,9 @@ def _why_not(loaded: Loaded, name: str, words: tuple[str, ...], *, as_json: bool
 
 
 def _batch(loaded: Loaded, file: str, mode: str, *, as_json: bool) -> int:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8", "replace")
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    coverage = cover(loaded, read_journal(text.splitlines(), plain=True))
+    coverage = cover(loaded, read_journal(read_lines(file), plain=True))
     if not coverage.commands:
-        raise InputError(f"{file}: has no command that could be read")
+        raise InputError(f"{file}: error: has no command that could be read")
     if as_json:
         print(json.dumps(_coverage_as_json(coverage), indent=2))
     else:

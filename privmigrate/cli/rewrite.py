@@ -30,7 +30,8 @@ examples:
   privmigrate convert etc/manila/rootwrap.d --callsites manila --package manila.privileged
   privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d --diff
   privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d
-  privmigrate rewrite manila --to manila.privileged --check   # for CI: 1 if calls are left to do
+  privmigrate rewrite manila --to manila.privileged --check   # for CI: 1 if one can be replaced
+exit codes: 0 written, shown or nothing to replace, 1 something would change (--check), 2 bad input.
 """
 
 

@@ -29,6 +29,11 @@ _SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``install``, ``uninstall``, ``status``."""
     parser.description = "Run rootwrap's commands, unchanged for their callers, under new limits."
+    parser.epilog = (
+        "shim ACTION --help says more of each.\n"
+        "exit codes: 0 fine, 1 something is not as it should be (status) or nothing was seen\n"
+        "  (learned), 2 bad input"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _configure_install(actions.add_parser(
         "install",

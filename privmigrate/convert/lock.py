@@ -21,6 +21,7 @@ from typing import Final
 from privmigrate.convert.merge import Record, State
 from privmigrate.errors import InputError
 from privmigrate.linux import _libc
+from privmigrate.linux.reading import read_regular
 
 NAME: Final = "privmigrate.lock"
 _FORMAT: Final = 1
@@ -83,11 +84,7 @@ def read_disk(folder: Path, package: str) -> Disk:
 
 def _read(path: Path) -> str:
     try:
-        # a pipe or a device of that name is not waited for
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InputError(f"{path}: error: is no regular file")
-            text = file.read().decode("utf-8", "surrogateescape")
+        text = read_regular(str(path)).decode("utf-8", "surrogateescape")
         # version control may have given it other line ends
         return text.replace("\r\n", "\n")
     except OSError as error:
@@ -294,7 +291,7 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
         if entry.name in written:
             continue
         to = target / entry.name
-        if to.exists() or entry.name == "__pycache__":
+        if os.path.lexists(to) or entry.name == "__pycache__":
             continue
         if entry.is_symlink():
             to.symlink_to(os.readlink(entry.path))  # noqa: PTH115

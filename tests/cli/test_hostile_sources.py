@@ -164,7 +164,7 @@ def test_a_pipe_in_the_package_is_not_waited_for(
     os.mkfifo(path)
     assert main([*CONVERT]) == 2
     assert main([*REWRITE]) == 2
-    assert f"{name}: error: is no regular file" in capsys.readouterr().err
+    assert f"{name}: error: cannot be read: not a regular file" in capsys.readouterr().err
 
 
 def test_mode_and_owner_go_to_what_was_written_whatever_has_its_name(

@@ -112,6 +112,7 @@ def test_everything_else_in_the_folder_stays(tmp_path: Path, way: str) -> None:
     (folder / "mine").mkdir(mode=0o750)
     (folder / "mine" / "x.txt").write_text("mine")
     (folder / "link").symlink_to("mine/x.txt")
+    (folder / ".#a.py").symlink_to("somebody@nowhere.1")  # as an editor that has it open
     (folder / "a_ext.py").write_text("hand-written")
     (folder / "a.py").chmod(0o640)
     folder.chmod(0o750)
@@ -121,6 +122,7 @@ def test_everything_else_in_the_folder_stays(tmp_path: Path, way: str) -> None:
     assert (folder / "b.py").read_text() == "1\n"
     assert (folder / "mine" / "x.txt").read_text() == "mine"
     assert (folder / "link").is_symlink()
+    assert (folder / ".#a.py").is_symlink()
     assert (folder / "a_ext.py").stat().st_ino == number
     modes = [
         oct(path.stat().st_mode & 0o777) for path in (folder, folder / "mine", folder / "a.py")
