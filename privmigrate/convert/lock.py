@@ -118,7 +118,8 @@ def parse_lock(text: str, file: str) -> Lock:
 
 
 def _plain(name: str) -> str:
-    if not name or "/" in name or name.startswith(".") or "\0" in name:
+    stem, _, kind = name.rpartition(".")
+    if kind != "py" or not stem.isidentifier() or iskeyword(stem):
         raise ValueError(f"{name!r} is no file of a package")
     return name
 
@@ -300,7 +301,7 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
             _like_folder(Path(entry.path), to)
             _link(Path(entry.path), to, frozenset())
         else:
-            os.link(entry.path, to)
+            os.link(entry.path, to, follow_symlinks=False)
 
 
 def _swap(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:

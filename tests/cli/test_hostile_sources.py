@@ -103,6 +103,24 @@ def test_nothing_of_a_name_or_a_text_is_code_of_the_package(tree: Path) -> None:
                 assert (node.module or "").partition(".")[0] in {"privmigrate", "typing", "svc"}
 
 
+def test_nothing_of_a_name_is_code_of_a_proof(tree: Path) -> None:
+    """A proof has the calls' own expressions, inside of functions, and nothing else of theirs."""
+    Path("svc/a b.py").write_text(SOURCE)
+    Path("svc/a_b.py").write_text(SOURCE)
+    run(*CONVERT)
+    run(*REWRITE, "--prove", "proofs")
+    made = list(Path("proofs").glob("test_*.py"))
+    assert len(made) == len(NAMES) + 3
+    for path in made:
+        assert path.stem.isidentifier()
+        for node in ast.parse(path.read_text()).body:
+            assert isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.FunctionDef)
+            if isinstance(node, ast.Import):
+                assert [each.name.partition(".")[0] for each in node.names] == ["svc"]
+            if isinstance(node, ast.Expr):
+                assert isinstance(node.value, ast.Constant)
+
+
 def on_a_terminal(*words: str) -> bytes:
     """What a command writes to a terminal."""
     ours, theirs = pty.openpty()

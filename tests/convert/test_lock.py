@@ -54,6 +54,8 @@ def test_a_lock_reads_as_it_was_written() -> None:
          "x.lock: error: is no lock of ours: ValueError("),
         (print_lock(LOCK).replace('"path"', '"path=1, *, _"'),
          "x.lock: error: is no lock of ours: ValueError("),
+        (print_lock(LOCK).replace('"a.py"', '"a\\nimport os.py"'),
+         "x.lock: error: is no lock of ours: ValueError("),
         (print_lock(LOCK).replace('"find"', '"import"'),
          "x.lock: error: is no lock of ours: ValueError("),
         ('{"format": 1, "package": "p", "files": {"../x": {"sha256": "", "units": []}}}',
