@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from privmigrate.convert import vocabulary
-from privmigrate.convert.listing import WORDS
+from privmigrate.convert.listing import GIVEN, WORDS
 from privmigrate.convert.name_calls import names_of_call
 from privmigrate.convert.operation import Kill, Kind, Lit, Op, Param, Prefix, Source, program_family
 from privmigrate.convert.place import PURPOSES, Recorded
@@ -201,7 +201,7 @@ def _telling_words(op: Op, *, every: bool) -> Iterator[str]:
 
 
 def _taken_in(op: Op) -> frozenset[str]:
-    return _IN_BODIES | {WORDS} if op.templates else _IN_BODIES
+    return _IN_BODIES | {WORDS, GIVEN} if op.templates else _IN_BODIES
 
 
 def _name_params(

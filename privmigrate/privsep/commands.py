@@ -25,6 +25,7 @@ from privmigrate.privsep.execute import (
     limited_to,
 )
 from privmigrate.privsep.policy import Policy
+from privmigrate.privsep.running import stopping_after
 
 P = ParamSpec("P")
 
@@ -32,6 +33,8 @@ _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
 )
+TIMEOUT: Final = "seconds that its command may take"
+"""A keyword that every command takes besides its parameters, of which none can be called so."""
 _NOTHING_DONE: Final = ExecResult(0, b"", b"")
 
 
@@ -78,8 +81,13 @@ class Command(Generic[P]):
         """Check the arguments and run the body; the result is not judged.
 
         Raise Refused with the parameter's name, or TypeError for arguments that do not fit the
-        function's parameters; then nothing was executed.
+        function's parameters; then nothing was executed. Raise TimedOut where the caller limits
+        the command's time, and it was up.
         """
+        if TIMEOUT in kwargs:
+            named_here = cast("dict[str, object]", kwargs)
+            with stopping_after(named_here.pop(TIMEOUT)):
+                return self.checked(*args, **kwargs)
         positional, named = self._checks.convert(args, kwargs)
         body = cast("Callable[..., ExecResult]", self._body)
         if self.capabilities is None:
