@@ -131,7 +131,9 @@ def test_a_network_namespace_means_privilege(monkeypatch: pytest.MonkeyPatch) ->
     """As `ip_wrapper.netns.execute` does; without a namespace, as the caller says."""
     asked: list[object] = []
 
-    def call(_context: object, _entrypoint: object, _args: object, kwargs: object) -> object:
+    def call(
+        _context: object, _entrypoint: object, _args: object, kwargs: object, *_: object
+    ) -> object:
         asked.append(kwargs)
         return WORKS
 
@@ -152,7 +154,9 @@ def test_conditional_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the condition is false, nothing is asked of a daemon, whatever the policy."""
     asked: list[str] = []
 
-    def call(_context: object, entrypoint: object, args: tuple[str], _kwargs: object) -> object:
+    def call(
+        _context: object, entrypoint: object, args: tuple[str], _kwargs: object, *_: object
+    ) -> object:
         asked.append(args[0])
         return WORKS
 
