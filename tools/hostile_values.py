@@ -100,7 +100,7 @@ class Maker:
     def line(self) -> object:
         """A command line of a checked list, perhaps with a word changed, more or fewer."""
         random = self._random
-        made = list(self._row(random.choice(self._op.templates).segments))
+        made = list(self._row(random.choice(self._op.lines).segments))
         if random.random() < 0.5:  # noqa: PLR2004 - half of them stay whole
             place = random.randrange(len(made) + 1)
             new: list[object] = [random.choice((*WORDS, *map(str, made), 1))]

@@ -9,6 +9,7 @@ those that name programs, libraries or configuration a constant value.
 
 import ast
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from privmigrate.audit.environment import dangerous_variable
@@ -58,6 +59,21 @@ EXAMPLES: Final = (
         "lvs lets callers set LVM_SYSTEM_DIR, which names LVM's configuration: "
         "LVM_SYSTEM_DIR=/tmp/x lvs",
     ),
+    Finds(
+        "the same in a command line taken as a list",
+        "from privmigrate.privsep import Executable, command, run\n"
+        "from privmigrate.privsep.lines import CommandLines, Words, hole, line, parts_of\n"
+        "LVS = Executable('lvs', dirs=('/sbin',))\n"
+        "@ctx.entrypoint\n"
+        "@command\n"
+        "def lvs(words: Annotated[Words, CommandLines(\n"
+        "    line('env', hole('a', Key('LVM_SYSTEM_DIR=', Any())), 'lvs'))]):\n"
+        "    given = parts_of(words)\n"
+        "    return run(LVS, *given.args, env=given.env)\n",
+        "9:12",
+        "lvs lets callers set LVM_SYSTEM_DIR, which names LVM's configuration: "
+        "LVM_SYSTEM_DIR=/tmp/x lvs",
+    ),
     Clean(
         "a tool's own configuration, fixed",
         "from privmigrate.privsep import Executable, command, environment, run\n"
@@ -94,7 +110,10 @@ def check(evidence: Evidence) -> Iterator[Found]:
                             f"{entrypoint.name} lets callers choose the variables of {program}",
                             "name the variables, and take their values",
                         )
-                    for name, why in _dangerous(entrypoint, keyword.value):
+                    named = chain(
+                        _dangerous(entrypoint, keyword.value), _in_words(entrypoint.parameters)
+                    )
+                    for name, why in dict(named).items():
                         yield Found(
                             execution.span,
                             f"{entrypoint.name} lets callers set {name}, which names {why}:"
@@ -121,6 +140,19 @@ def _dangerous(entrypoint: Entrypoint, node: ast.expr) -> Iterator[tuple[str, st
         why = dangerous_variable(name)
         if why and entrypoint.is_tainted(value):
             yield name, why
+
+
+def _in_words(parameters: tuple[ast.arg, ...]) -> Iterator[tuple[str, str]]:
+    """The same, of variables that stand in front of a command line taken as a list."""
+    for parameter in parameters:
+        for node in ast.walk(parameter):
+            match node:
+                case ast.Call(func=ast.Name(id="Key"), args=[ast.Constant(value=str(prefix)), *_]):
+                    name, equals, _ = prefix.partition("=")
+                    if equals and (why := dangerous_variable(name)):
+                        yield name, why
+                case _:
+                    pass
 
 
 def _variables(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
