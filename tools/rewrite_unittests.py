@@ -191,9 +191,7 @@ def execute(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = " ".join(map(str, command))
-        raise SystemExit(
-            f"{words}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}"
-        )
+        raise SystemExit(f"{words}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
     return done.stdout
 
 
@@ -362,27 +360,14 @@ def compare(name: str, cache: Path) -> Compared:
         fourth = copies.run(before, modules, only=failed) if failed else {}
     causes = {
         test: cause_of(
-            test,
-            third.get(test),
-            fourth.get(test),
-            any(test.startswith(f"{each}.") for each in moved),
+            test, third.get(test), fourth.get(test), any(test.startswith(f"{each}.") for each in moved)
         )
         for test in failed
     }
-    (cache / name / "results.json").write_text(
-        json.dumps(
-            {
-                run: {t: [e.outcome, e.text, list(e.reached)] for t, e in found.items()}
-                for run, found in (
-                    ("before", first),
-                    ("after", second),
-                    ("old", third),
-                    ("again", fourth),
-                )
-            },
-            indent=1,
-        )
-    )
+    (cache / name / "results.json").write_text(json.dumps({
+        run: {t: [e.outcome, e.text, list(e.reached)] for t, e in found.items()}
+        for run, found in (("before", first), ("after", second), ("old", third), ("again", fourth))
+    }, indent=1))
     return Compared(len(files), first, second, causes, noted_in(third.values()))
 
 
@@ -405,11 +390,7 @@ def main() -> int:
         print("|", " | ".join(map(str, row)), "|", flush=True)
         counts = Counter(found.causes.values())
         details += [f"{name}: {count} because {cause}" for cause, count in counts.most_common()]
-        details += [
-            f"{name}: {test}: {cause}"
-            for test, cause in sorted(found.causes.items())
-            if cause != MOCKS
-        ]
+        details += [f"{name}: {test}: {cause}" for test, cause in sorted(found.causes.items()) if cause != MOCKS]
         details += [f"{name}: {count} times {text}" for text, count in sorted(found.noted.items())]
     print()
     print("\n".join(details))

@@ -51,9 +51,7 @@ def install(reached: list[dict[str, object]], *, old: bool, facts: Path | None) 
     """Have every entrypoint of every context answered here."""
     known = read_facts(facts) if facts is not None else {}
 
-    def answer(
-        entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: object
-    ) -> object:
+    def answer(entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: object) -> object:
         frame = _caller()
         note: dict[str, object] = {
             "entrypoint": entrypoint.name,
@@ -104,7 +102,9 @@ def planned(
     return plans[-1].argv if plans else (), ""
 
 
-def call_old(call: Old, frame: FrameType, words: Sequence[str], note: dict[str, object]) -> object:
+def call_old(
+    call: Old, frame: FrameType, words: Sequence[str], note: dict[str, object]
+) -> object:
     """Make the call before; what it executes is compared with `words`."""
     scope = scope_of(frame, call.imports)
     try:
