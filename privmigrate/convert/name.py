@@ -114,8 +114,8 @@ def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
     if op.calls:
         names = op.environment.combinations if op.environment else ()
         order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
-        return wide, bool(op.templates), order
-    return wide, op.environment is not None, op.sources
+        return wide, bool(op.templates), (1, *order)
+    return wide, op.environment is not None, (0, *op.sources)
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:
