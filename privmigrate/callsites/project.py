@@ -4,6 +4,7 @@ Modules are parsed when they are asked for. Everything is bounded, because sourc
 classes may inherit from themselves, and modules import each other.
 """
 
+import ast
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -165,8 +166,14 @@ class Project:
                 for name, assignments in cls.attributes.items()
             ]
             for name, values in [*rows, *module.globals.items()]:
-                dotted = [dotted_name(value) for value in values if value is not None]
-                if any(each is not None and each.rpartition(".")[2] in names for each in dotted):
+                dotted = [each for value in values if value for each in _dotted_names(value)]
+                rooted = any(
+                    isinstance(value, ast.Call)
+                    and any(each.arg == "run_as_root" for each in value.keywords)
+                    for value in values
+                )
+                named = any(each and each.rpartition(".")[2] in names for each in dotted)
+                if named or rooted:
                     found.add(name)
         return found
 
@@ -187,3 +194,13 @@ class Project:
             modules = self.assigning(name)
             self._foreign[name] = [each for one in modules for each in one.foreign.get(name, ())]
         return [*found, *self._foreign[name]]
+
+
+def _dotted_names(value: ast.expr, hops: int = 0) -> Iterator[str | None]:
+    """What a value is, what a call makes it of, and what a `partial` holds."""
+    yield dotted_name(value)
+    if not isinstance(value, ast.Call) or hops >= MAX_HOPS:
+        return
+    yield dotted_name(value.func)
+    if value.args and dotted_name(value.func) in {"functools.partial", "partial"}:
+        yield from _dotted_names(value.args[0], hops + 1)

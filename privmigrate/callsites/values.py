@@ -85,6 +85,10 @@ class Guard:
         return replace(self, negated=not self.negated)
 
 
+PASSED: Final = Guard(None, test=("passed", "", ""))
+"""The guard of what is known to be given for a parameter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Str:
     """A string of pieces; `whole` is an expression for all of it."""
@@ -207,6 +211,11 @@ class Dict:
     def with_item(self, key: str, value: "Value") -> "Dict":
         """The dictionary after ``d[key] = value``."""
         return replace(self, over=tuple({**dict(self.over), key: value}.items()))
+
+    def under_all(self, lower: "Dict") -> "Dict":
+        """The dictionary after ``{**lower, **d}``."""
+        under = {**lower.items(), **dict(self.under)}
+        return replace(self, under=tuple(under.items()))
 
     def without(self, key: str) -> "Dict":
         """The dictionary after ``d.pop(key)``."""

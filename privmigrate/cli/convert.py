@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from privmigrate.callsites import Findings
     from privmigrate.convert import Conversion, Options
     from privmigrate.convert.lock import Disk
+    from privmigrate.convert.replaced import Replaced
     from privmigrate.convert.report import Row
     from privmigrate.rootwrap.rule import Rule
 
@@ -120,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     disk = Disk(None, {}) if arguments.show else read_disk(folder, package)
     made_with = _made_with(arguments, disk)
     findings = _findings(arguments)
+    called, replaced = _called(arguments, disk)
     options = Options(
         package=package,
         runtime=arguments.runtime,
@@ -129,7 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
         keep_unreferenced=arguments.keep_unreferenced or bool(findings and findings.unparsed),
         made_with=made_with,
-        called=_called(arguments, disk),
+        called=called,
+        replaced=replaced,
     )
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
@@ -175,15 +178,22 @@ def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
     return ("callsites", *kept)
 
 
-def _called(arguments: argparse.Namespace, disk: "Disk") -> frozenset[str]:
-    """The entrypoints that the service calls by now, where its calls are looked at."""
+def _called(
+    arguments: argparse.Namespace, disk: "Disk"
+) -> "tuple[frozenset[str], tuple[Replaced, ...]]":
+    """The entrypoints that the service calls by now, where its calls are looked at.
+
+    With the calls of which they took the place, as far as the lock knows these.
+    """
     if not arguments.callsites or disk.lock is None:
-        return frozenset()
+        return frozenset(), ()
     from privmigrate.callsites.files import read_files
+    from privmigrate.convert.replaced import still_called
     from privmigrate.convert.still import find_called
 
     files, _ = read_files(arguments.callsites, ())
-    return find_called([file.data for file in files], disk.lock.files)
+    called = find_called([file.data for file in files], disk.lock.files)
+    return called, still_called(disk.lock.replaced, files)
 
 
 def _findings(arguments: argparse.Namespace) -> "Findings | None":
@@ -308,7 +318,8 @@ def _about_calls(
     return {
         "calls": report_calls.calls_as_json(result.uses, result.unlinked),
         "wide": report_calls.wide_counts(result.wide, found),
-        "call summary": report_calls.call_counts(result.uses, result.unlinked),
+        "call summary": report_calls.call_counts(result.uses, result.unlinked)
+        | {"replaced": result.replaced},
     }
 
 
@@ -319,7 +330,9 @@ def _lines_about_calls(
         return ()
     from privmigrate.convert import report_calls
 
-    lines = report_calls.summary(result.wide, found, result.uses, result.unlinked)
+    lines = report_calls.summary(
+        result.wide, found, result.uses, result.unlinked, replaced=result.replaced
+    )
     if arguments.diff or arguments.check:
         return lines
     return chain(lines, report_calls.stays(result.unlinked))

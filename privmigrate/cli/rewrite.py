@@ -59,8 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rewrite; raise InputError for what cannot be used."""
-    from privmigrate.convert.lock import write_sources
-    from privmigrate.convert.told import proofs, tell
+    from privmigrate.convert.lock import NAME, write_sources
+    from privmigrate.convert.told import lock_after, proofs, tell
 
     told = _compute(arguments)
     pairs = [(each.document, each.after) for each in told.rewriting.files]
@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         for line in tell(told, brief=arguments.diff or arguments.check):
             print(printable(line), file=sys.stderr if arguments.diff else sys.stdout)
     if changes and not arguments.diff and not arguments.check:
-        write_sources(changes)
+        lock = lock_after(told)
+        write_sources(changes | {Path(told.disk.folder, NAME): lock})
         _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
     return OUT_OF_DATE if arguments.check and changes else 0
 
@@ -88,8 +89,10 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     from privmigrate.convert import Options, convert
     from privmigrate.convert.callers import rewrite_callers
     from privmigrate.convert.lock import read_disk
+    from privmigrate.convert.replaced import still_called
     from privmigrate.convert.retest import move_tests
     from privmigrate.convert.source import read_sources, relabel
+    from privmigrate.convert.still import find_called
     from privmigrate.convert.told import Told, target_of
 
     package: str = arguments.to
@@ -114,12 +117,14 @@ def _compute(arguments: argparse.Namespace) -> "Told":
         package=package,
         runtime="privmigrate" if target.policies else "oslo",
         exec_dirs=sources.exec_dirs,
+        called=find_called([file.data for file in files], disk.lock.files),
+        replaced=still_called(disk.lock.replaced, files, elsewhere=True),
     )
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
     tests, listed = move_tests(rewriting.files, texts, package, findings.sites)
-    return Told(findings.sites, rewriting, tests, listed, target)
+    return Told(findings.sites, rewriting, tests, listed, target, disk, options.replaced)
 
 
 def _ours_to_change(

@@ -73,21 +73,12 @@ def function(op: Op, package: Package) -> Unit:
     lines.extend(taken_apart(op, imports))
     lines.extend(lay_out(call(op, _executable_of(op, package), imports), 4, before="return "))
     text = "\n".join(_without_lint(lines))
-    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources, op.calls))
+    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources))
 
 
-def provenance(key: str, sources: Sequence[Source], calls: Sequence[Call] = ()) -> str:
+def provenance(key: str, sources: Sequence[Source]) -> str:
     """The one line above a unit that says where it comes from."""
-    line = f"{MARK} {key} "
-    if calls:
-        # half of what is left for each
-        rules = _enumerated(f"{line} rules:", sources, (_WIDTH + len(line)) // 2)
-        more = f" +{len(calls) - 1}" if len(calls) > 1 else ""
-        room = _WIDTH - len(f"{rules}  sites: {more}")
-        shown = [call.within(room) if not n else call for n, call in enumerate(calls)]
-        line = _enumerated(f"{rules}  sites:", shown, _WIDTH)
-    else:
-        line = _enumerated(line, sources, _WIDTH)
+    line = _enumerated(f"{MARK} {key} ", sources, _WIDTH)
     printable = "".join(c if c.isprintable() else "?" for c in line)
     return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
 
@@ -288,8 +279,8 @@ def _listed_sentence(lines: Sequence[Template]) -> str:
 
 
 def _calls_sentence(calls: Sequence[Call]) -> str:
-    """Without lines, so that the text stays while code moves."""
-    places = list(dict.fromkeys((call.module, call.function) for call in calls))
+    """Without lines and their order, so that the text stays while code moves."""
+    places = sorted({(call.module, call.function) for call in calls})
     shown = [
         f"``{function}`` of ``{module}``" if function else f"``{module}``"
         for module, function in places[:_MOST_CALLERS]

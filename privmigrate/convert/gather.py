@@ -14,7 +14,7 @@ from privmigrate.argv.unify import unify
 from privmigrate.callsites.site import Site
 from privmigrate.convert.admit import admit
 from privmigrate.convert.as_built import as_built_ops, is_as_built
-from privmigrate.convert.assemble import Assembled, arguments, assemble
+from privmigrate.convert.assemble import Assembled, arguments, assemble, share
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
 from privmigrate.convert.listed import listed_ops, native_op
@@ -172,6 +172,7 @@ def _typed(group: _Group) -> tuple[Op, list[Plan]] | None:
     assembled = assemble(op.command, group.template, shapes)
     if assembled is None:
         return None
+    assembled = share(assembled, group.template, shapes)
     variables = op.params
     words, params = assembled.words, (*assembled.params, *variables)
     op = replace(op, words=words, params=params, prefixes=front_names(group.fronts))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.convert.merge import Record, State
+from privmigrate.convert.replaced import Replaced, as_json, parse_replaced
 from privmigrate.errors import InputError
 from privmigrate.linux import _libc
 from privmigrate.linux.reading import read_regular
@@ -43,6 +44,7 @@ class Lock:
     package: str = ""
     files: Mapping[str, LockedFile] = field(default_factory=dict)
     options: tuple[str, ...] = ()  # that decide what is generated, by their names
+    replaced: tuple[Replaced, ...] = ()  # calls of which entrypoints have taken the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def parse_lock(text: str, file: str) -> Lock:
     """Read a lock; raise InputError for what no run of ours has written."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise InputError(f"{file}:{line}: error: is no JSON: {error}") from error
     try:
@@ -112,8 +114,9 @@ def parse_lock(text: str, file: str) -> Lock:
                 for name, entry in data["files"].items()
             },
             _texts(data.get("options", [])),
+            tuple(map(parse_replaced, data.get("replaced", []))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: error: is no lock of ours: {error!r}") from error
 
 
@@ -161,7 +164,12 @@ def print_lock(lock: Lock) -> str:
     head = f'"format": {_FORMAT}, "package": {json.dumps(lock.package)}'
     if lock.options:
         head += f', "options": {json.dumps(lock.options)}'
-    return f'{{{head}, "files": {{\n{body}\n}}}}\n'
+    tail = ""
+    if lock.replaced:
+        lines = sorted(json.dumps(as_json(each), ensure_ascii=True) for each in lock.replaced)
+        rows = ",\n".join(f"  {line}" for line in dict.fromkeys(lines))
+        tail = f', "replaced": [\n{rows}\n]'
+    return f'{{{head}, "files": {{\n{body}\n}}{tail}}}\n'
 
 
 def _record_as_json(record: Record) -> dict[str, object]:

@@ -108,17 +108,14 @@ def name_ops(
     )
 
 
-def _claim(op: Op) -> tuple[bool, bool, bool, tuple[object, ...]]:
-    """Who gets a name first: what is narrow, then what is plainly the command, then what is called.
-
-    What calls need and what a rule keeps as it is have no order among each other.
-    """
+def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
+    """Who gets a name first: what is narrow, then what is plainly the command, then rules' own."""
     wide = op.rest is not None
     if op.calls:
         names = op.environment.combinations if op.environment else ()
         order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
-        return wide, bool(op.templates), False, order
-    return wide, op.environment is not None, True, op.sources
+        return wide, bool(op.templates), (1, *order)
+    return wide, op.environment is not None, (0, *op.sources)
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:

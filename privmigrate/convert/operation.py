@@ -69,15 +69,8 @@ class Call:
     function: str = ""
 
     def __str__(self) -> str:
-        """As it is printed in comments and tables."""
+        """As it is printed in tables."""
         return f"{self.file}:{self.line}"
-
-    def within(self, room: int) -> str:
-        """The same in so many characters, without the outermost folders if need be."""
-        text = str(self)
-        while len(text) > room and "/" in text:
-            text = text.partition("/")[2]
-        return text
 
     @property
     def module(self) -> str:

@@ -103,6 +103,8 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
                 return [item]
             rest = _filled(items, inner, 1, newline).split(newline)
             return [f"{head}{ast.unparse(called)}(", *rest[:-1], f"{rest[-1]})"]
+        case _ if name and len(head) <= WIDTH and len(source) <= room:
+            parts = [source]
         case _:
             return [item]
     return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]

@@ -2,30 +2,34 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
-from privmigrate.convert.lock import Disk
+from privmigrate.convert.lock import NAME, Disk, print_lock
 from privmigrate.convert.merge import State
 from privmigrate.convert.moves import Listed
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
 from privmigrate.convert.replace import Target
+from privmigrate.convert.replaced import Replaced, remembered
 from privmigrate.convert.retest import TestChange
 from privmigrate.convert.use import Form
+from privmigrate.errors import InternalError
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is to be written and told."""
+    """Everything that is to be written and told; `replaced` are calls of earlier runs."""
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
     tests: tuple[TestChange, ...]
     listed: tuple[Listed, ...]
     target: Target
+    disk: Disk
+    replaced: tuple[Replaced, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``--json``."""
@@ -123,6 +127,20 @@ def target_of(package: str, disk: Disk) -> Target:
     )
     contexts = disk.texts.get("__init__.py", "")
     return Target(package, policies="oslo_privsep" not in contexts, entrypoints=names)
+
+
+def lock_after(told: Told) -> tuple[bytes, bytes]:
+    """The package's lock as it was, and with the calls that were replaced now."""
+    if told.disk.lock is None:
+        raise InternalError("calls were replaced by a package that is not there")
+    now = (
+        remembered(each.use.op.key, f"{each.use.op.module}.{each.use.op.name}", each.use.site)
+        for change in told.rewriting.files
+        for each in change.replacements
+    )
+    lock = replace(told.disk.lock, replaced=(*told.replaced, *now))
+    before = Path(told.disk.folder, NAME).read_bytes()
+    return before, print_lock(lock).encode("utf-8", "surrogateescape")
 
 
 def proofs(told: Told) -> dict[str, str]:
