@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -219,11 +220,23 @@ def _finish(
     elif changed:
         write(folder, changed, disk.texts)
         _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+        if result.uses:
+            _say(f"next: {_next(arguments)}")
     else:
         _say(f"{folder}/ is up to date")
     if conflicts:
         return NEEDS_A_PERSON
     return OUT_OF_DATE if arguments.check and changed else 0
+
+
+def _next(arguments: argparse.Namespace) -> str:
+    """The command line that shows what the service's calls would become."""
+    words = [*arguments.callsites, "--to", arguments.package]
+    if arguments.output != ".":
+        words += ["--output", arguments.output]
+    for path in arguments.paths:
+        words += ["--filters", path]
+    return shlex.join(["privmigrate", "rewrite", *words, "--diff"])
 
 
 def _allow_any_script() -> None:
