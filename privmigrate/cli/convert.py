@@ -15,7 +15,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _finish(
             _say(f"{folder / name} is out of date")
     elif changed:
         write(folder, changed, disk.texts)
-        _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+        _say(f"wrote {counted(len(changed), 'file')} into {folder}/")
         if result.uses:
             _say(f"next: {_next(arguments)}")
     else:
