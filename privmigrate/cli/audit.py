@@ -13,11 +13,11 @@ from privmigrate.audit.report import (
     Report,
     as_json,
     as_text,
-    count,
     listed,
     score_as_json,
     score_as_text,
 )
+from privmigrate.diagnostics import counted
 from privmigrate.errors import InputError
 from privmigrate.linux.reading import read_regular
 
@@ -128,10 +128,10 @@ def _audit(arguments: argparse.Namespace) -> int:
         accepted += more
     looked_at = listed(
         [
-            count(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
-            count(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
-            count(len({g.walk.path for g in evidence.guarded}), "path"),
-            count(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
+            counted(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
+            counted(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
+            counted(len({g.walk.path for g in evidence.guarded}), "path"),
+            counted(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
         ]
     )
     report = Report(findings, accepted, gone, looked_at)

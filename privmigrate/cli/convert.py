@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.cli import print_diff
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -229,12 +230,24 @@ def _finish(
             _say(f"{folder / name} is out of date")
     elif changed:
         write(folder, changed, disk.texts)
-        _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+        _say(f"wrote {counted(len(changed), 'file')} into {folder}/")
+        if result.uses:
+            _say(f"next: {_next(arguments)}")
     else:
         _say(f"{folder}/ is up to date")
     if conflicts:
         return NEEDS_A_PERSON
     return OUT_OF_DATE if arguments.check and changed else 0
+
+
+def _next(arguments: argparse.Namespace) -> str:
+    """The command line that shows what the service's calls would become."""
+    words = [*arguments.callsites, "--to", arguments.package]
+    if arguments.output != ".":
+        words += ["--output", arguments.output]
+    for path in arguments.paths:
+        words += ["--filters", path]
+    return shlex.join(["privmigrate", "rewrite", *words, "--diff"])
 
 
 def _allow_any_script() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
 from privmigrate.audit.matching import Answer, Loaded, Miss, load, match, rule_of, why_not
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Mode
@@ -247,8 +247,8 @@ def _describe_coverage(coverage: Coverage) -> Iterator[str]:
     share = f" ({100 * len(used) // entries} %)" if entries else ""
     denied = sum(refusal.count for refusal in coverage.denied)
     yield (
-        f"{_count(coverage.commands, 'command')}, {denied} denied;"
-        f" {len(used)} of {_count(entries, 'entry', 'entries')} used{share}"
+        f"{counted(coverage.commands, 'command')}, {denied} denied;"
+        f" {len(used)} of {counted(entries, 'entry', 'entries')} used{share}"
     )
     for rule, count in coverage.used:
         yield f"  {count:6}  {_entry(rule)}"
@@ -261,7 +261,7 @@ def _describe_coverage(coverage: Coverage) -> Iterator[str]:
     for unread in coverage.unread:
         yield f"line {unread.line} was not read: {printable(unread.why)}"
     if coverage.skipped:
-        yield f"{_count(coverage.skipped, 'line')} of other programs"
+        yield f"{counted(coverage.skipped, 'line')} of other programs"
 
 
 def _describe_refusals(title: str, refusals: tuple[Refusal, ...]) -> Iterator[str]:
@@ -293,7 +293,3 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
         "line": refusal.line,
         "why": refusal.why,
     }
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

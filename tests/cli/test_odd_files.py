@@ -30,7 +30,7 @@ READ: Final = (
     ("learn", "--repeatable", "--source", "search", "--stdin", "{}", "--", "true"),
     ("match", "{}", "--", "ls"),
     ("rewrite", "service", "--to", "privileged", "--filters", "{}"),
-    ("shim", "install", "--service", "sample", "--config", "{}", "--dry-run"),
+    ("shim", "install", "--service", "nobody", "--config", "{}", "--dry-run"),
 )  # fmt: skip
 LOGS: Final = (
     ("learn", "--filters", "rootwrap.conf", "--list", "--from", "{}"),
