@@ -73,12 +73,7 @@ class ModuleText:
 
 
 def assemble(module: ModuleText, package: str) -> str:
-<<<<<<< HEAD
     """Put a module together as `ruff format` and hacking's order of imports leave it."""
-    body: list[cst.SimpleStatementLine | cst.BaseCompoundStatement] = []
-=======
-    """Put a module together as `ruff format` and its import sorting leave it."""
->>>>>>> ux
     blocks: list[str] = []
     if module.doc:
         blocks.append(module.doc)
