@@ -139,8 +139,8 @@ def samples(param: Param) -> Iterator[object]:
 def _of_pattern(spec: ArgSpec) -> Iterator[str]:
     """A word of a plain pattern, such as conversion makes."""
     if isinstance(spec, Matches):
-        text = re.sub(r"\(\?!-\)|\(\?:|\)|\\", "", spec.pattern)
-        yield re.sub(r"(\.|\[\^,\])[*+]", "a", text)
+        text = re.sub(r"\(\?!-\)|\(\?:|\)|\\(?!n)", "", spec.pattern)
+        yield re.sub(r"(\.|\[\^[^]]*\])[*+]", "a", text)
 
 
 def test_rootwrap_allows_what_manilas_entrypoints_run(

@@ -15,7 +15,7 @@ from privmigrate.linux.credentials import Credentials, read_own, read_threads
 from privmigrate.linux.exec_rules import AtExec, predict
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.record import Record, read_record
-from privmigrate.privsep.knowledge import NOTHING_LEARNED, Evidence, Row, lookup
+from privmigrate.privsep.knowledge import NOTHING_LEARNED, WITHOUT_SET, Evidence, Row, lookup
 from privmigrate.privsep.knowledge.learned import read_rows
 
 _WIDTH: Final = 34
@@ -263,7 +263,7 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
 
 def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[str]:
     line = printable(" ".join(words))
-    needed = str(evidence.capabilities) if evidence.bounded else "no set bounds what it needs"
+    needed = str(evidence.capabilities) if evidence.bounded else _without_set(evidence)
     yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {needed}"
     if evidence.bounded:
         yield f"  in a daemon of uid 0        {evidence.root}"
@@ -277,13 +277,19 @@ def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[s
     yield f"evidence, {'all observed' if evidence.verified else 'not all observed'}:"
     for row in evidence.rows:
         yield f"  {_status_of(row)}: {row.form}{f' ({row.argv})' if row.argv else ''}"
-        if row.root_status != "unbounded":
+        if row.root_status not in WITHOUT_SET:
             yield f"    uid 0: {row.root}; another uid: {row.service}"
         kernel = f"Linux {row.kernel}, " if row.kernel else ""
         if row.source:
             yield f"    {kernel}{row.source}"
         if row.notes:
             yield f"    {row.notes}"
+
+
+def _without_set(evidence: Evidence) -> str:
+    if any(row.root_status == "unbounded" for row in evidence.rows):
+        return "no set bounds what it needs"
+    return "nobody has watched it, and no source says what it needs"
 
 
 def _status_of(row: Row) -> str:

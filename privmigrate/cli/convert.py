@@ -15,6 +15,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.cli import print_diff
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from privmigrate.callsites import Findings
     from privmigrate.convert import Conversion, Options
     from privmigrate.convert.lock import Disk
+    from privmigrate.convert.replaced import Replaced
     from privmigrate.convert.report import Row
     from privmigrate.rootwrap.rule import Rule
 
@@ -120,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     disk = Disk(None, {}) if arguments.show else read_disk(folder, package)
     made_with = _made_with(arguments, disk)
     findings = _findings(arguments)
+    called, replaced = _called(arguments, disk)
     options = Options(
         package=package,
         runtime=arguments.runtime,
@@ -129,7 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
         keep_unreferenced=arguments.keep_unreferenced or bool(findings and findings.unparsed),
         made_with=made_with,
-        called=_called(arguments, disk),
+        called=called,
+        replaced=replaced,
     )
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
@@ -175,15 +179,22 @@ def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
     return ("callsites", *kept)
 
 
-def _called(arguments: argparse.Namespace, disk: "Disk") -> frozenset[str]:
-    """The entrypoints that the service calls by now, where its calls are looked at."""
+def _called(
+    arguments: argparse.Namespace, disk: "Disk"
+) -> "tuple[frozenset[str], tuple[Replaced, ...]]":
+    """The entrypoints that the service calls by now, where its calls are looked at.
+
+    With the calls of which they took the place, as far as the lock knows these.
+    """
     if not arguments.callsites or disk.lock is None:
-        return frozenset()
+        return frozenset(), ()
     from privmigrate.callsites.files import read_files
+    from privmigrate.convert.replaced import still_called
     from privmigrate.convert.still import find_called
 
     files, _ = read_files(arguments.callsites, ())
-    return find_called([file.data for file in files], disk.lock.files)
+    called = find_called([file.data for file in files], disk.lock.files)
+    return called, still_called(disk.lock.replaced, files)
 
 
 def _findings(arguments: argparse.Namespace) -> "Findings | None":
@@ -302,7 +313,7 @@ def _report(
         if legend := report.legend(found):
             print(legend)
         for line in _lines_about_calls(arguments, result, found):
-            print(line)
+            print(printable(line))
         print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
@@ -320,7 +331,8 @@ def _about_calls(
     return {
         "calls": report_calls.calls_as_json(result.uses, result.unlinked),
         "wide": report_calls.wide_counts(result.wide, found),
-        "call summary": report_calls.call_counts(result.uses, result.unlinked),
+        "call summary": report_calls.call_counts(result.uses, result.unlinked)
+        | {"replaced": result.replaced},
     }
 
 
@@ -331,7 +343,9 @@ def _lines_about_calls(
         return ()
     from privmigrate.convert import report_calls
 
-    lines = report_calls.summary(result.wide, found, result.uses, result.unlinked)
+    lines = report_calls.summary(
+        result.wide, found, result.uses, result.unlinked, replaced=result.replaced
+    )
     if arguments.diff or arguments.check:
         return lines
     return chain(lines, report_calls.stays(result.unlinked))
@@ -360,13 +374,14 @@ def _tell(result: "Conversion") -> bool:
 def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
     for name, text in sorted(changed.items()):
         old = before.get(name)
-        for line in unified_diff(
-            (old or "").splitlines(keepends=True),
-            text.splitlines(keepends=True),
-            "/dev/null" if old is None else f"a/{folder / name}",
-            f"b/{folder / name}",
-        ):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        print_diff(
+            unified_diff(
+                (old or "").splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                "/dev/null" if old is None else f"a/{folder / name}",
+                f"b/{folder / name}",
+            )
+        )
 
 
 def _print_json(value: object) -> int:

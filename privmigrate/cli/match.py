@@ -142,6 +142,8 @@ def _describe_decision(loaded: Loaded, title: str, decision: Decision) -> Iterat
     evidence = lookup(command.argv)
     if evidence is None:
         yield f"  capabilities  nothing is known of {printable(command.argv[0])}"
+    elif not evidence.bounded:
+        yield "  capabilities  no set is known (see privmigrate caps explain)"
     else:
         status = "observed" if evidence.verified else "not all observed"
         yield f"  capabilities  {evidence.capabilities} ({status}; see privmigrate caps explain)"
@@ -189,7 +191,9 @@ def _decision_as_json(loaded: Loaded, decision: Decision) -> dict[str, object]:
         "argv": list(command.argv),
         "environment": dict(command.environment),
         "user": command.run_as,
-        "capabilities": None if evidence is None else list(evidence.capabilities.names),
+        "capabilities": list(evidence.capabilities.names)
+        if evidence is not None and evidence.bounded
+        else None,
         "observed": evidence is not None and evidence.verified,
     }
 

@@ -16,7 +16,6 @@ import libcst as cst
 
 from privmigrate.convert.code import MARK
 from privmigrate.convert.layout import WIDTH
-from privmigrate.convert.text import natural
 from privmigrate.errors import InputError
 
 _EMPTY: Final = cst.Module(body=())
@@ -74,7 +73,7 @@ class ModuleText:
 
 
 def assemble(module: ModuleText, package: str) -> str:
-    """Put a module together as `ruff format` and its import sorting leave it."""
+    """Put a module together as `ruff format` and hacking's order of imports leave it."""
     blocks: list[str] = []
     if module.doc:
         blocks.append(module.doc)
@@ -142,18 +141,10 @@ def _wrapped(each: Import) -> str:
     return f"{start} import (\n    {name},\n)"
 
 
-def _import_key(each: Import) -> tuple[object, ...]:
-    """`import` before `from`; constants, then classes, then functions, as ruff has it."""
-    name = each.name
-    kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
-    return (
-        bool(name),
-        natural(each.module.lower()),
-        each.module,
-        kind,
-        natural(name.lower()),
-        name,
-    )
+def _import_key(each: Import) -> tuple[str, str]:
+    """By the whole dotted name, whatever its case: what hacking's H306 asks for."""
+    whole = f"{each.module}.{each.name}" if each.name else each.module
+    return whole.lower(), whole
 
 
 def take_apart(text: str, file: str) -> ModuleText:

@@ -59,6 +59,16 @@ def test_an_allowed_command_is_shown_with_all_that_it_gets(run: Run, folder: Pat
     ]
 
 
+def test_of_a_command_without_a_set_none_is_shown(run: Run, folder: Path) -> None:
+    """An empty set would read as if it needed nothing."""
+    with (folder / "rootwrap.d" / "a.filters").open("a") as file:
+        file.write("shell: CommandFilter, sh, root\n")
+    _, out, _ = run(f"{folder}/rootwrap.conf", "--", "sh", "-c", "id")
+    assert "  capabilities  no set is known (see privmigrate caps explain)" in out.splitlines()
+    _, out, _ = run("--json", f"{folder}/rootwrap.conf", "--", "sh", "-c", "id")
+    assert '"capabilities": null' in out
+
+
 def test_the_environment_is_shown(run: Run, folder: Path) -> None:
     code, out, _ = run(f"{folder}/rootwrap.d", "env", "LC_ALL=C", "sort", "-u")
     assert code == 0
