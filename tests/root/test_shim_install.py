@@ -373,16 +373,21 @@ def test_a_python_without_privmigrate_is_one_line(
 
 
 @pytest.mark.parametrize("action", ["install", "uninstall"])
-def test_without_root_nothing_is_begun(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_root_nothing_is_begun(action: str) -> None:
     words = ["--config", "/etc/x/rootwrap.conf"] if action == "install" else []
-    os.seteuid(65534)
-    try:
-        assert main(["shim", action, "--service", "nosuch", *words]) == 2
-    finally:
-        os.seteuid(0)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
+    done = subprocess.run(
+        [sys.executable, "-m", "privmigrate", "shim", action, "--service", "nosuch", *words],
+        cwd=PROJECT,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
 
 
 def test_a_user_who_is_not_there_is_said(
