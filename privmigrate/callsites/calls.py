@@ -195,6 +195,7 @@ class Calls:
             keywords = keywords.without("cmd")
         else:
             segments = words_of(call.arguments)
+        says = "run_as_root" in keywords.items() or keywords.rest is not None
         if executor.ALWAYS_ROOT:
             keywords = keywords.with_item("run_as_root", Plain(True))
         raw = RawSite(
@@ -207,6 +208,7 @@ class Calls:
             start=call.start,
             sentinel=executor.SENTINEL,
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
+            also_outside=executor.IN_NAMESPACE and says,
         )
         self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts)))
         return True

@@ -217,6 +217,7 @@ class Shapes:
             environment=tuple(environment.items()),
             netns=netns,
             prefix=tuple(prefix),
+            front=tuple(word for word in template.segments[:count] if isinstance(word, Word)),
         )
         self.cuts.append((peeled, count))
         return peeled

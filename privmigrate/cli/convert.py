@@ -3,18 +3,19 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import unified_diff
 from enum import Enum
-from io import TextIOWrapper
 from itertools import chain
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.diagnostics import printable
+from privmigrate.cli import print_diff
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ examples:
   privmigrate convert etc/nova/rootwrap.conf --output nova --package nova.privileged --diff
   privmigrate convert rootwrap.d --check        # for CI: exit code 1 when out of date
   privmigrate convert etc/manila/rootwrap.d --callsites manila
+exit codes: 0 written, shown or up to date, 1 out of date (--check), 2 bad input, 3 a conflict with
+  what was edited by hand: --keep or --replace settles it.
 """
 
 
@@ -110,7 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.convert.place import Needs
     from privmigrate.convert.source import read_sources, relabel
 
-    _allow_any_script()
     package = _package(arguments.package)
     sources = read_sources(arguments.paths)
     rules = relabel(sources.rules, sources.labels)
@@ -226,7 +228,9 @@ def _finish(
             _say(f"{folder / name} is out of date")
     elif changed:
         write(folder, changed, disk.texts)
-        _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+        _say(f"wrote {counted(len(changed), 'file')} into {folder}/")
+        if result.uses:
+            _say(f"next: {_next(arguments)}")
     else:
         _say(f"{folder}/ is up to date")
     if conflicts:
@@ -234,11 +238,14 @@ def _finish(
     return OUT_OF_DATE if arguments.check and changed else 0
 
 
-def _allow_any_script() -> None:
-    """Names in filters may be in a script that the terminal cannot show."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _next(arguments: argparse.Namespace) -> str:
+    """The command line that shows what the service's calls would become."""
+    words = [*arguments.callsites, "--to", arguments.package]
+    if arguments.output != ".":
+        words += ["--output", arguments.output]
+    for path in arguments.paths:
+        words += ["--filters", path]
+    return shlex.join(["privmigrate", "rewrite", *words, "--diff"])
 
 
 def _package(name: str) -> str:
@@ -297,7 +304,7 @@ def _report(
         if legend := report.legend(found):
             print(legend)
         for line in _lines_about_calls(arguments, result, found):
-            print(line)
+            print(printable(line))
         print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
@@ -358,13 +365,14 @@ def _tell(result: "Conversion") -> bool:
 def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
     for name, text in sorted(changed.items()):
         old = before.get(name)
-        for line in unified_diff(
-            (old or "").splitlines(keepends=True),
-            text.splitlines(keepends=True),
-            "/dev/null" if old is None else f"a/{folder / name}",
-            f"b/{folder / name}",
-        ):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        print_diff(
+            unified_diff(
+                (old or "").splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                "/dev/null" if old is None else f"a/{folder / name}",
+                f"b/{folder / name}",
+            )
+        )
 
 
 def _print_json(value: object) -> int:

@@ -48,7 +48,7 @@ def _checked(words: Sequence[ast.expr], op: Op) -> tuple[str, ...] | None:
     """The whole line as a list, where it is written out and the entrypoint takes it."""
     texts = [each.value for each in words if isinstance(each, ast.Constant)]
     argv = tuple(text for text in texts if isinstance(text, str))
-    known = any(isinstance(each.match(argv), Mapping) for each in op.templates)
+    known = any(isinstance(each.match(argv), Mapping) for each in op.lines)
     return (f"[{', '.join(map(repr, argv))}]",) if len(argv) == len(words) and known else None
 
 

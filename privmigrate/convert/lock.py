@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from privmigrate.convert.merge import Record, State
 from privmigrate.convert.replaced import Replaced, as_json, parse_replaced
 from privmigrate.errors import InputError
 from privmigrate.linux import _libc
+from privmigrate.linux.reading import read_regular
 
 NAME: Final = "privmigrate.lock"
 _FORMAT: Final = 1
@@ -84,7 +86,7 @@ def read_disk(folder: Path, package: str) -> Disk:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_regular(str(path)).decode("utf-8", "surrogateescape")
         # version control may have given it other line ends
         return text.replace("\r\n", "\n")
     except OSError as error:
@@ -119,7 +121,8 @@ def parse_lock(text: str, file: str) -> Lock:
 
 
 def _plain(name: str) -> str:
-    if not name or "/" in name or name.startswith(".") or "\0" in name:
+    stem, _, kind = name.rpartition(".")
+    if kind != "py" or not stem.isidentifier() or iskeyword(stem):
         raise ValueError(f"{name!r} is no file of a package")
     return name
 
@@ -127,12 +130,19 @@ def _plain(name: str) -> str:
 def _parse_record(each: Mapping[str, object]) -> Record:
     return Record(
         identity=str(each["key"]),
-        name=str(each["name"]),
-        params=_texts(each.get("params", [])),
+        name=_identifier(each["name"]) if each["name"] else "",
+        params=tuple(map(_identifier, _texts(each.get("params", [])))),
         sources=_texts(each.get("sources", [])),
         digest=str(each["sha256"]),
         state=State(each.get("state", State.GENERATED.value)),
     )
+
+
+def _identifier(name: object) -> str:
+    """What is printed into code as a name; anything else would be printed as code."""
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        raise ValueError(f"{name!r} is no name")
+    return name
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -235,7 +245,7 @@ def _stage_beside(path: Path, data: bytes) -> Path:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _like(path, Path(name), 0o666)
+        _like(path, file.fileno(), 0o666)
     return Path(name)
 
 
@@ -253,25 +263,36 @@ def _stage(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        _like(folder / name, path, 0o666)
-    _like(folder, staging, 0o777)
+            _like(folder / name, file.fileno(), 0o666)
+    _like_folder(folder, staging)
     if folder.is_dir():
         _link(folder, staging, frozenset(texts))
     _sync(staging)
 
 
-def _like(old: Path, new: Path, mode: int) -> None:
-    """Mode and owner of what is replaced; for what is new, those that the umask leaves."""
+def _like(old: Path, new: int, mode: int) -> None:
+    """Mode and owner of what is replaced; for what is new, those that the umask leaves.
+
+    By the descriptor: whoever may write the folder may have put a link in the place of the name.
+    """
     try:
         info = old.stat()
     except OSError:
         umask = os.umask(0)
         os.umask(umask)
-        new.chmod(mode & ~umask)
+        os.fchmod(new, mode & ~umask)
         return
-    new.chmod(stat.S_IMODE(info.st_mode))
+    os.fchmod(new, stat.S_IMODE(info.st_mode))
     with suppress(PermissionError):
-        os.chown(new, info.st_uid, info.st_gid)
+        os.fchown(new, info.st_uid, info.st_gid)
+
+
+def _like_folder(old: Path, new: Path) -> None:
+    descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _like(old, descriptor, 0o777)
+    finally:
+        os.close(descriptor)
 
 
 def _link(source: Path, target: Path, written: frozenset[str]) -> None:
@@ -279,16 +300,16 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
         if entry.name in written:
             continue
         to = target / entry.name
-        if to.exists() or entry.name == "__pycache__":
+        if os.path.lexists(to) or entry.name == "__pycache__":
             continue
         if entry.is_symlink():
             to.symlink_to(os.readlink(entry.path))  # noqa: PTH115
         elif entry.is_dir():
             to.mkdir()
-            _like(Path(entry.path), to, 0o777)
+            _like_folder(Path(entry.path), to)
             _link(Path(entry.path), to, frozenset())
         else:
-            os.link(entry.path, to)
+            os.link(entry.path, to, follow_symlinks=False)
 
 
 def _swap(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:

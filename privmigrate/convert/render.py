@@ -1,11 +1,13 @@
 """Modules as text, and text as modules again: the one place that knows libcst here.
 
-What is put together is parsed piece by piece, so that nothing which is no Python is ever written;
-what stands on disk is taken apart without losing a comment.
+What is put together is parsed, so that nothing which is no Python is ever written; what stands on
+disk is taken apart without losing a comment.
 """
 
+import ast
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -72,7 +74,6 @@ class ModuleText:
 
 def assemble(module: ModuleText, package: str) -> str:
     """Put a module together as `ruff format` and hacking's order of imports leave it."""
-    body: list[cst.SimpleStatementLine | cst.BaseCompoundStatement] = []
     blocks: list[str] = []
     if module.doc:
         blocks.append(module.doc)
@@ -82,13 +83,23 @@ def assemble(module: ModuleText, package: str) -> str:
     for piece in module.pieces:
         whole = f"{piece.mark}\n{piece.text}" if piece.mark else piece.text
         simple = not _is_block(piece.text)
-        gap = _gap(before, piece, simple=simple, first=not text and not body)
-        body.append(cst.parse_statement(f"{gap}{whole}\n"))
+        gap = _gap(before, piece, simple=simple, first=not text)
+        text += f"{gap}{whole}\n"
         before = "simple" if simple else "block"
-    rendered = text + cst.Module(body=body).code
     if module.footer:
-        rendered += f"\n\n{module.footer}\n" if before == "block" else f"\n{module.footer}\n"
-    return rendered
+        text += f"\n\n{module.footer}\n" if before == "block" else f"\n{module.footer}\n"
+    _parse(text)
+    return text
+
+
+def _parse(text: str) -> None:
+    """Raise an error for what is no Python, of this version or of one that libcst knows."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a person wrote
+            ast.parse(text)
+    except SyntaxError:
+        cst.parse_module(text)
 
 
 def _gap(before: str, piece: Piece, *, simple: bool, first: bool) -> str:

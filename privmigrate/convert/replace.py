@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from privmigrate.callsites.site import Convention, Reason, Root, Site
+from privmigrate.callsites.site import AS_BUILT, TIMED_OPTIONS, Convention, Reason, Root
 from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import (
     Document,
@@ -111,6 +111,10 @@ _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
         "delay_on_retry": (True,),
         "log_errors": (None, 0),
         "loglevel": (10,),
+        "timeout": (None, 0),
+        "interval": (),
+        "backoff_rate": (2,),
+        "raise_timeout": (None,),
     },
     Convention.LIST: {
         "check_exit_code": (True,),
@@ -143,7 +147,7 @@ def replace(use: Use, document: Document, callee: str, target: Target) -> Replac
 
 def _replace(use: Use, document: Document, callee: str, target: Target) -> Replacement:
     site = use.site
-    _check_reasons(site)
+    _check_reasons(use)
     if f"{use.op.module}.{use.op.name}" not in target.entrypoints:
         raise _Stays(
             Because.MISSING,
@@ -178,9 +182,10 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
     return Replacement(use, call, document.source(call), expression, form, use.imports)
 
 
-def _check_reasons(site: Site) -> None:
+def _check_reasons(use: Use) -> None:
+    site = use.site
     for reason in site.reasons:
-        if reason in _NEVER:
+        if reason in _NEVER and not (use.as_built and reason in AS_BUILT):
             raise _Stays(Because.SITE, _NEVER[reason], reason.value)
     if site.via:
         raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}", "through-wrapper")
@@ -213,7 +218,7 @@ def _check_way(call: ast.Call, use: Use, document: Document) -> None:
 def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:
     """The options of a call that say how its result is judged."""
     site = use.site
-    known = _OPTIONS[site.convention]
+    known = _OPTIONS[site.convention].keys() - (frozenset() if site.timed else TIMED_OPTIONS)
     found: dict[str | None, ast.expr] = {}
     for keyword in call.keywords:
         if keyword.arg in known:

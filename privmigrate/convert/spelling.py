@@ -146,7 +146,8 @@ def _split(text: str, after: str, room: int) -> list[str]:
 
 
 def _is_named(item: str) -> bool:
-    return item.partition("=")[0].isidentifier() and not item.partition("=")[2].startswith("=")
+    name, equals, value = item.partition("=")
+    return bool(equals) and name.isidentifier() and not value.startswith("=")
 
 
 def _pairs(values: Sequence[ast.expr]) -> list[tuple[ast.expr, ...]]:

@@ -1,7 +1,9 @@
 """What a rewriting came to, in words, as data, and as tests that prove it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from privmigrate.callsites.site import Reason, Site
@@ -146,7 +148,9 @@ def proofs(told: Told) -> dict[str, str]:
     top, *_ = told.target.package.split(".")
     texts: dict[str, str] = {}
     for change in told.rewriting.files:
-        name = _file_name(change)
+        stem = _stem(change)
+        names = (f"{stem}{number or ''}.py" for number in count())
+        name = next(name for name in names if name not in texts)
         texts[name] = test_module(
             change.document, change.replacements, change.statements, told.target
         )
@@ -160,9 +164,9 @@ def is_proof(name: str, text: str) -> bool:
     return (CONFTEST.partition("\n")[0] if name == "conftest.py" else PROVES) in text
 
 
-def _file_name(change: FileChange) -> str:
+def _stem(change: FileChange) -> str:
     module = change.replacements[0].use.site.module or Path(change.document.name).stem
-    return f"test_{module.replace('.', '_')}.py"
+    return re.sub(r"\W", "_", f"test_{module}")
 
 
 def _top_folder(names: Sequence[str], top: str) -> str:

@@ -6,19 +6,17 @@ They are the modules in their wheels, which tools/fetch_sources.py keeps; none i
 # ruff: noqa: ISC004 - a template of several lines is one text
 import ast
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from privmigrate.callsites import Findings, Settings, Site, find_sites
+from privmigrate.callsites import Findings, Settings, Site
 from privmigrate.callsites.files import parse, read_files
 from privmigrate.callsites.site import Reason
 from privmigrate.callsites.text import WHY, template_text
 from tests.conftest import PROJECT
-
-SOURCES: Final = PROJECT / ".cache" / "sources"
+from tests.real import SOURCES, sites_of
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,11 @@ EXPECTED: Final = {
 each_project = pytest.mark.parametrize("name", EXPECTED)
 
 
-@cache
 def found_in(name: str) -> Findings:
     folder = SOURCES / name / EXPECTED[name].package
     if not folder.is_dir():
         pytest.skip("no sources: run tools/fetch_sources.py")
-    return find_sites([str(folder)], Settings())
+    return sites_of(folder)
 
 
 def share(part: int, whole: int) -> float:

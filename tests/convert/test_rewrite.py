@@ -384,9 +384,11 @@ def test_a_file_in_which_every_name_is_taken_stays() -> None:
 def test_what_is_not_certain_is_never_replaced(reason: Reason) -> None:
     """Remote hosts, reassigned constants, injected executors, unknown options, shells."""
     source = IMPORTS + body("utils.execute('chmod', '777', path, run_as_root=True)")
-    change, left = outcome(source, use(source, "utils.execute(", "path", reasons=(reason,)))
-    assert change is None
-    assert [each.code for each in left] == [reason.value]
+    made = use(source, "utils.execute(", "path", reasons=(reason,))
+    for each in (made, replace(made, as_built=reason is not Reason.REASSIGNED)):
+        change, left = outcome(source, each)
+        assert change is None
+        assert [one.code for one in left] == [reason.value]
 
 
 @pytest.mark.parametrize(
