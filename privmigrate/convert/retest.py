@@ -338,18 +338,30 @@ def _assertion(document: Document, call: ast.Call) -> ast.Call | None:
     return None
 
 
+def expects(tree: ast.AST, replacements: Sequence[Replacement]) -> bool:
+    """Whether a test expects a command line somewhere that a call had which went."""
+    sites = [each.use.site for each in replacements]
+    commands = {each.use.op.command for each in replacements}
+    return any(may_run(site, call) for call in _expected_calls(tree, commands) for site in sites)
+
+
+def _expected_calls(tree: ast.AST, commands: set[str]) -> Iterator[ast.Call]:
+    """Assertions, and calls in lists of them, whose first word is one of these commands."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            continue
+        is_call = ast.unparse(node.func) in {"mock.call", "call"}
+        if not is_call and getattr(node.func, "attr", "") not in _ASSERTIONS:
+            continue
+        words = words_of(node)
+        if words and isinstance(words[0], ast.Constant) and words[0].value in commands:
+            yield node
+
+
 def _command_lines(function: Function, replacements: Sequence[Replacement]) -> Iterator[_Expected]:
     """Assertions of command lines whose calls went."""
     commands = {each.use.op.command for each in replacements}
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        is_call = ast.unparse(node.func) in {"mock.call", "call"}
-        if not is_call and node.func.attr not in _ASSERTIONS:
-            continue
-        words = words_of(node)
-        if not words or not isinstance(words[0], ast.Constant) or words[0].value not in commands:
-            continue
+    for node in _expected_calls(function, commands):
         found = {
             (id(each.use.op), each.form.judged, arguments): (each, arguments)
             for each in replacements

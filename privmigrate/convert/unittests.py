@@ -24,12 +24,11 @@ from privmigrate.convert.forward import (
 from privmigrate.convert.imports import import_names, place
 from privmigrate.convert.moves import Listed, Moves
 from privmigrate.convert.replace import Target
-from privmigrate.convert.retest import Forwarded, plan_tests
+from privmigrate.convert.retest import Forwarded, expects, plan_tests
 from privmigrate.convert.testbases import TestBases, TestClass
 from privmigrate.diagnostics import Span
 
 _QUOTED: Final = re.compile(rb"[\"']([^\"'\n]+)[\"']")
-_EXECUTOR: Final = b"xecute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,8 @@ class _Fixtures:
         self._texts = texts
         self._target = target
         self._forwards = forwards_of(files) if target.policies else Forwards()
-        self._modules = {each.use.site.module for file in files for each in file.replacements}
+        self._replacements = [each for file in files for each in file.replacements]
+        self._modules = {each.use.site.module for each in self._replacements}
         self._bases = TestBases(texts, _prefix(files))
         self._found: dict[TestClass, _Fixture] = {}
         self._covered: dict[str, set[str]] = {}
@@ -136,7 +136,7 @@ class _Fixtures:
     def find(self, names: set[str], asserting: set[str]) -> None:
         """Find the classes; what they say already is not said again."""
         for name in sorted(names) if self._forwards.calls else ():
-            if not (name in asserting and _EXECUTOR in self._texts[name]) and not self._uses(name):
+            if not self._uses(name) and not (name in asserting and self._asserts(name)):
                 continue
             for each in self._bases.classes(name):
                 tops = self._bases.tops(each)
@@ -178,6 +178,10 @@ class _Fixtures:
         whole = self._bases.imports(name).values()
         return any(each == found or found.startswith(f"{each}.") for each in self._modules
                    for found in whole)  # fmt: skip
+
+    def _asserts(self, name: str) -> bool:
+        tree = self._bases.tree(name)
+        return tree is not None and expects(tree, self._replacements)
 
     def _missing(self, top: TestClass) -> dict[str, str]:
         """Callers that a class says nothing of, or something else."""

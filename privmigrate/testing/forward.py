@@ -21,17 +21,21 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from contextvars import ContextVar
 from types import FrameType, TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 from unittest import mock
 
+from privmigrate.privsep import natives
 from privmigrate.privsep.entrypoint import CommandEntrypoint
-from privmigrate.privsep.execute import PLANNING, ExecResult, Planned, Prefix
+from privmigrate.privsep.execute import PLANNING, ExecResult, Executable, Planned, Prefix, run
 
 __all__ = ["Forwarding"]
 
 _OWN: Final = ("privmigrate.", "unittest.mock")
 _SAME: Final = (str, bytes, bool, type(None))
+# Set while a command line is made that nothing executes.
+_MAKING: Final[ContextVar[bool]] = ContextVar("making", default=False)
 _Arguments = tuple[object, ...]
 _Named = dict[str, object]
 _Anything = Callable[..., object]
@@ -79,9 +83,11 @@ class Forwarding:
     def setUp(self) -> None:
         """Begin."""
         for name, made in (("__call__", self._plain(None)), ("local", self._plain(False))):
-            self._replace(name, made)
+            self._replace(CommandEntrypoint, name, made)
         for name in ("policy", "neutron"):
-            self._replace(name, self._judging(name))
+            self._replace(CommandEntrypoint, name, self._judging(name))
+        for owner, name, made in _without_machine():
+            self._replace(owner, name, made)
 
     def cleanUp(self) -> None:  # noqa: N802 - fixtures' name
         """End."""
@@ -103,8 +109,8 @@ class Forwarding:
     ) -> None:
         self.cleanUp()
 
-    def _replace(self, name: str, new: _Anything) -> None:
-        self._stack.enter_context(mock.patch.object(CommandEntrypoint, name, new))
+    def _replace(self, owner: object, name: str, new: _Anything) -> None:
+        self._stack.enter_context(mock.patch.object(owner, name, new))
 
     def _plain(self, run_as_root: bool | None) -> _Anything:  # noqa: FBT001
         """What stands in the place of a call without a policy."""
@@ -241,7 +247,7 @@ def _function(frame: FrameType) -> str:
 
 def _words(
     entrypoint: CommandEntrypoint[...], args: _Arguments, kwargs: _Named, *, spell_env: bool
-) -> Iterator[str]:
+) -> Iterator[object]:
     """The command line that an entrypoint makes, with the command by its name."""
     planned: list[Planned] = []
 
@@ -250,8 +256,12 @@ def _words(
         return ExecResult(0, b"", b"")
 
     body = cast("_Anything", entrypoint.function.__wrapped__)  # type: ignore[attr-defined]
-    with PLANNING.here(note):
-        body(*map(_carried, args), **{name: _carried(each) for name, each in kwargs.items()})
+    token = _MAKING.set(True)
+    try:
+        with PLANNING.here(note):
+            body(*map(_carried, args), **{name: _carried(each) for name, each in kwargs.items()})
+    finally:
+        _MAKING.reset(token)
     if len(planned) != 1:
         raise LookupError(f"{entrypoint.name} runs no single command that could be forwarded")
     under = kwargs.get("under")
@@ -264,7 +274,32 @@ def _words(
         yield "env"
         yield from (f"{name}={value}" for name, value in planned[0].env)
     yield _by_name(argv[front])
-    yield from argv[front + 1 :]
+    yield from map(_as_given, argv[front + 1 :])
+
+
+def _as_given(word: str) -> object:
+    """What the caller gave for a word, unless it was a number, which is equal to its text."""
+    whole = isinstance(word, _Word) and not isinstance(word.value, int | float)
+    return cast("_Word", word).value if whole else word
+
+
+def _without_machine() -> Iterator[tuple[object, str, _Anything]]:
+    """What bodies of commands use, without looking for programs or files: tests mock `os`."""
+    resolve = Executable.resolve
+    do = natives.do
+
+    def name(self: Executable) -> str:
+        return self.candidates[0] if _MAKING.get() else resolve(self)
+
+    def plan(
+        executable: Executable, *args: str | int, within: str | None = None, **options: Any
+    ) -> ExecResult:
+        if _MAKING.get():
+            return run(executable, *args, **options)
+        return do(executable, *args, within=within, **options)
+
+    yield Executable, "resolve", name
+    yield natives, "do", plan
 
 
 def _by_name(path: str) -> _Word:
