@@ -10,7 +10,7 @@ from privmigrate.convert.lock import Disk
 from privmigrate.convert.merge import State
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
 from privmigrate.convert.replace import Target
-from privmigrate.convert.unittests import Tests
+from privmigrate.convert.unittests import MovedTests
 from privmigrate.convert.use import Form
 
 
@@ -20,7 +20,7 @@ class Told:
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
-    tests: Tests
+    tests: MovedTests
     target: Target
 
     def as_json(self) -> dict[str, object]:

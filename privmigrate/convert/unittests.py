@@ -49,7 +49,7 @@ class TestChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Tests:
+class MovedTests:
     """All of them.
 
     Attributes:
@@ -68,7 +68,7 @@ def move_tests(
     texts: Mapping[str, bytes],
     target: Target,
     sites: Sequence[Site] = (),
-) -> Tests:
+) -> MovedTests:
     """Move what can be moved of the tests among a service's files, and list the rest.
 
     `sites` are all calls that run something as root.
@@ -101,7 +101,7 @@ def move_tests(
         forwarded += moves.forwarded
         if after is not None:
             changed.append(TestChange(document, after, moves.assertions, spans))
-    return Tests(tuple(changed), tuple(listed), forwarded)
+    return MovedTests(tuple(changed), tuple(listed), forwarded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,7 @@ def _as_given(word: str) -> object:
 def _without_machine() -> Iterator[tuple[object, str, _Anything]]:
     """What bodies of commands use, without looking for programs or files: tests mock `os`."""
     resolve = Executable.resolve
-    do = natives.do
+    do, kill = natives.do, natives.kill
 
     def name(self: Executable) -> str:
         return self.candidates[0] if _MAKING.get() else resolve(self)
@@ -298,8 +298,14 @@ def _without_machine() -> Iterator[tuple[object, str, _Anything]]:
             return run(executable, *args, **options)
         return do(executable, *args, within=within, **options)
 
+    def plan_kill(pid: int | str, signal: int | str, *programs: str) -> ExecResult:
+        if _MAKING.get():
+            return run(Executable("kill"), f"-{signal}", pid)
+        return kill(pid, signal, *programs)
+
     yield Executable, "resolve", name
     yield natives, "do", plan
+    yield natives, "kill", plan_kill
 
 
 def _by_name(path: str) -> _Word:
