@@ -33,7 +33,7 @@ from privmigrate.privsep.execute import PLANNING, ExecResult, Executable, Planne
 __all__ = ["Forwarding"]
 
 _OWN: Final = ("privmigrate.", "unittest.mock")
-_SAME: Final = (str, bytes, bool, type(None))
+_SAME: Final = (str, bytes, type(None))
 # Set while a command line is made that nothing executes.
 _MAKING: Final[ContextVar[bool]] = ContextVar("making", default=False)
 _Arguments = tuple[object, ...]
@@ -64,6 +64,9 @@ class _Word(str):
 
     def __hash__(self) -> int:
         return str.__hash__(self)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)  # whether an option is there, in bodies of commands
 
 
 class Forwarding:

@@ -241,14 +241,17 @@ def test_words_are_what_the_caller_gave() -> None:
         with Forwarding(PACKAGE, {HERE: "kill_it()"}):
             kill(123, "HUP")
             umount("relative", lazy=True)
+            umount(False, lazy=False)
     assert execute.call_args.args[2] is mock.sentinel.path
     assert kill_it.call_args_list == [
         mock.call("kill", "-HUP", 123),
         mock.call("/bin/umount", "-l", "relative"),
+        mock.call("umount", False),
     ]
     assert kill_it.call_args_list == [
         mock.call("kill", "-HUP", "123"),
         mock.call("umount", "-l", "relative"),
+        mock.call("umount", "False"),
     ]
     assert mock.call("kill", "-HUP", "124") not in kill_it.call_args_list
 
