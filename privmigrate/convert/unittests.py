@@ -111,6 +111,7 @@ class _Fixture:
     top: TestClass
     callers: Mapping[str, str]
     use_fixture: bool
+    takes_more: bool = False
 
 
 class _Fixtures:
@@ -143,7 +144,8 @@ class _Fixtures:
                 for top in tops:
                     if top not in self._found:
                         with_fixtures = self._bases.kind(top) == "fixtures"
-                        self._found[top] = _Fixture(top, self._missing(top), with_fixtures)
+                        more = any(map(_takes_more, self._bases.above(top)))
+                        self._found[top] = _Fixture(top, self._missing(top), with_fixtures, more)
                 # tests of a class that is mixed in run in this one
                 for above in self._bases.above(each) if tops else ():
                     self._covered.setdefault(above.file, set()).add(above.node.name)
@@ -200,8 +202,10 @@ def _insert(
     if set_up is None:
         indent = f"{document.indent(node.body[-1].lineno)}    "
         texts = fixture_text(package, fixture.callers, indent, use_fixture=fixture.use_fixture)
-        body = textwrap.indent("\n".join(("super().setUp()", *texts)), "    ")
-        moves.methods[document.start(node)] = f"def setUp(self):\n{body}\n"
+        more = "*args, **kwargs" if fixture.takes_more else ""
+        body = textwrap.indent("\n".join((f"super().setUp({more})", *texts)), "    ")
+        parameters = f"self, {more}" if more else "self"
+        moves.methods[document.start(node)] = f"def setUp({parameters}):\n{body}\n"
         return
     indent = document.indent(set_up.body[0].lineno)
     texts = fixture_text(package, fixture.callers, indent, use_fixture=fixture.use_fixture)
@@ -211,6 +215,14 @@ def _insert(
     else:
         where = document.start(above)
         moves.added[where] = (*moves.added.get(where, ()), *texts)
+
+
+def _takes_more(each: TestClass) -> bool:
+    """Whether the `setUp` of a class is given something."""
+    given = None if each.set_up is None else each.set_up.args
+    return given is not None and bool(
+        given.args[1:] or given.kwonlyargs or given.vararg or given.kwarg
+    )
 
 
 def _is_set_up(node: ast.stmt) -> bool:

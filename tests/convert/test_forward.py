@@ -188,6 +188,21 @@ def test_a_class_without_set_up_gets_one() -> None:
     ]
 
 
+def test_a_set_up_that_is_made_takes_what_the_one_above_takes() -> None:
+    real = BASE.replace("def setUp(self)", "def setUp(self, plugin=None)")
+    functional = "from svc.tests import base\nroot_helper = 1\n\nclass X(base.Base):\n    pass\n"
+    test = TEST.replace(
+        "    def setUp(self):\n        super().setUp()\n", "    def prepare(self):\n"
+    )
+    files = {"svc/tests/base.py": real, "svc/tests/functional/x.py": functional}
+    after, _ = moved({**files, "svc/tests/test_driver.py": test})
+    assert list(after) == ["svc/tests/test_driver.py"]
+    assert (
+        "    def setUp(self, *args, **kwargs):\n        super().setUp(*args, **kwargs)\n"
+        in (after["svc/tests/test_driver.py"])
+    )
+
+
 def test_tests_of_unittest_alone_start_it_themselves() -> None:
     base = BASE.replace("testtools", "unittest")
     after, _ = moved({"svc/tests/base.py": base, "svc/tests/test_driver.py": TEST})
