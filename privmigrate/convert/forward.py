@@ -30,7 +30,8 @@ class Forwards:
     """All callers.
 
     Attributes:
-        calls: by the dotted name of the calling function.
+        calls: by the dotted name of the calling function, and behind a colon the entrypoint's
+            where another call of the same function differs.
         unknown: where calls were that cannot be made again.
     """
 
@@ -48,8 +49,10 @@ def forwards_of(files: Sequence[FileChange]) -> Forwards:
             site = each.use.site
             name = f"{site.module}.{site.function}" if site.function else site.module
             text = known.call_of(each)
+            if text and calls.setdefault(name, text) != text:
+                name = f"{name}:{each.use.op.name}"  # where calls of one function differ
             if not text or calls.setdefault(name, text) != text:
-                unknown.add(site.span)  # of two that differ in one function the first counts
+                unknown.add(site.span)
     return Forwards(calls, frozenset(unknown))
 
 
@@ -145,7 +148,7 @@ def _shorten(name: str, calls: Mapping[str, str], above: str, found: dict[str, s
         # the commonest; of two as common, the first in the alphabet
         best = min(counts, key=lambda text: (-counts[text], text))
         here = best if counts[best] > counts[above] else above
-    if here != above:
+    if here != above or ":" in name:
         found[name] = here
     depth = name.count(".") + 1
     for child in sorted({".".join(each.split(".")[: depth + 1]) for each in below} - {name}):
@@ -154,7 +157,10 @@ def _shorten(name: str, calls: Mapping[str, str], above: str, found: dict[str, s
 
 def answers(callers: Mapping[str, str], name: str) -> str:
     """What a table of callers says of a function; "" where it has nothing."""
-    parts = name.split(".")
+    function, colon, _ = name.partition(":")
+    if colon and name in callers:
+        return callers[name]
+    parts = function.split(".")
     for count in range(len(parts), 0, -1):
         if text := callers.get(".".join(parts[:count]), ""):
             return text

@@ -73,9 +73,10 @@ class Forwarding:
     """A fixture, as testtools' `useFixture` takes them, and a context manager.
 
     `callers` says what functions of the service called before, without the words of the command:
-    by dotted names of functions, modules or packages, of which the longest counts. Names in it are
-    those of the calling function; values are names, calls without arguments, and literals. Whose
-    name is not there calls the entrypoint itself.
+    by dotted names of functions, modules or packages, of which the longest counts; behind a colon
+    stands an entrypoint, for a function that calls several. Names in it are those of the calling
+    function; values are names, calls without arguments, and literals. Whose name is not there
+    calls the entrypoint itself.
     """
 
     def __init__(self, package: str, callers: Mapping[str, str]) -> None:
@@ -154,9 +155,10 @@ class Forwarding:
         frame = next(frame for frame in _frames() if not _module(frame).startswith(_OWN))
         parts = f"{_module(frame)}.{_function(frame)}".split(".")
         for count in range(len(parts), 0, -1):
-            call = self._callers.get(".".join(parts[:count]))
-            if call is not None:
-                return _Caller(frame, call)
+            name = ".".join(parts[:count])
+            for key in (f"{name}:{entrypoint.__name__}", name):
+                if key in self._callers:
+                    return _Caller(frame, self._callers[key])
         return None
 
 

@@ -120,13 +120,18 @@ def test_few_names_tell_the_call_of_every_function() -> None:
         "svc.b.one": "z()",
         "svc.b.one.inner": "x()",
         "svc.b.two": "z()",
+        "svc.b.two:chmod": "x()",
+        "svc.a.F.three:chmod": "x()",
     }
     table = shortest(calls)
     assert table == {
         "svc": "x()",
         "svc.a.F.three": "y()",
-        "svc.b": "z()",
+        "svc.a.F.three:chmod": "x()",
+        "svc.b.one": "z()",
         "svc.b.one.inner": "x()",
+        "svc.b.two": "z()",
+        "svc.b.two:chmod": "x()",
     }
     assert {name: answers(table, name) for name in calls} == calls
     assert answers({"svc.a": "x()"}, "svc.ab.one") == ""

@@ -169,6 +169,8 @@ def test_the_longest_name_counts_and_others_ask_the_daemon() -> None:
             HERE: "os.nothing_of_this_name()",
             f"{HERE}.Driver": "self._execute()",
             f"{HERE}.Driver.judged": "self.gone()",
+            f"{HERE}.Driver.local": "self.gone()",
+            f"{HERE}.Driver.local:chmod_777": "self._execute()",
         },
     )
     with forwarding:
@@ -177,7 +179,11 @@ def test_the_longest_name_counts_and_others_ask_the_daemon() -> None:
             driver.judged("/srv/x", "")
         with pytest.raises(AttributeError, match="nothing_of_this_name"):
             free_function("/srv/x")
-    execute.assert_called_once_with("chmod", "777", "/srv/x")
+        driver.local("/srv/y")
+    assert execute.call_args_list == [
+        mock.call("chmod", "777", "/srv/x"),
+        mock.call("chmod", "777", "/srv/y", run_as_root=False),
+    ]
     with Forwarding(PACKAGE, {f"{HERE}.Driver": "self._execute()"}), pytest.raises(ConnectionError):
         free_function("/srv/x")
     with Forwarding("another.package", {HERE: "self._execute()"}), pytest.raises(ConnectionError):
