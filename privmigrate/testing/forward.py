@@ -18,6 +18,7 @@ checked: tests have values that no command would be given.
 import ast
 import functools
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ __all__ = ["Forwarding"]
 
 _OWN: Final = ("privmigrate.", "unittest.mock")
 _SAME: Final = (str, bytes, type(None))
+_VALUE: Final = re.compile(r"True|False|0|-?[1-9]\d{0,18}", re.ASCII)
 # Set while a command line is made that nothing executes.
 _MAKING: Final[ContextVar[bool]] = ContextVar("making", default=False)
 _Arguments = tuple[object, ...]
@@ -67,6 +69,13 @@ class _Word(str):
 
     def __bool__(self) -> bool:
         return bool(self.value)  # whether an option is there, in bodies of commands
+
+
+class _Text(_Word):
+    """The same, for executors: it is there, whatever it stands for."""
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
 
 
 class Forwarding:
@@ -283,9 +292,14 @@ def _words(
 
 
 def _as_given(word: str) -> object:
-    """What the caller gave for a word, unless it was a number, which is equal to its text."""
-    whole = isinstance(word, _Word) and not isinstance(word.value, int | float)
-    return cast("_Word", word).value if whole else word
+    """What the caller gave for a word; what is text for an executor may be a number for a test."""
+    if isinstance(word, _Word) and not isinstance(word.value, int | float):
+        return word.value
+    try:
+        value = ast.literal_eval(str(word)) if _VALUE.fullmatch(word) else None
+    except ValueError:
+        return word
+    return word if value is None else _Text(word, value)
 
 
 def _without_machine() -> Iterator[tuple[object, str, _Anything]]:

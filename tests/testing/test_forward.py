@@ -247,7 +247,7 @@ def test_words_are_what_the_caller_gave() -> None:
         with Forwarding(PACKAGE, {HERE: "kill_it()"}):
             kill(123, "HUP")
             umount("relative", lazy=True)
-            umount(False, lazy=False)
+            umount(str(False), lazy=False)
     assert execute.call_args.args[2] is mock.sentinel.path
     assert kill_it.call_args_list == [
         mock.call("kill", "-HUP", 123),
