@@ -126,6 +126,27 @@ FAULTS: Final = (
         "tests/convert/test_retest.py",
     ),
     Fault(
+        "a test forwarded though its call cannot be made again",
+        "convert/retest.py",
+        "        if spans & plan.forwarded.unknown:\n",
+        "        if False:\n",
+        "tests/convert/test_forward.py",
+    ),
+    Fault(
+        "tests that execute for real, forwarded",
+        "convert/testbases.py",
+        "            if any(_ROOT.search(self._texts[each]) for each in names)\n",
+        "            if False\n",
+        "tests/convert/test_forward.py",
+    ),
+    Fault(
+        "an entrypoint of another package, forwarded",
+        "testing/forward.py",
+        '        if not f"{entrypoint.__module__}.".startswith(f"{self._package}."):\n',
+        "        if False:\n",
+        "tests/testing/test_forward.py",
+    ),
+    Fault(
         "a proof that does not compare as whom a command runs",
         "testing/evaluate.py",
         "    return replace(old, argv=()) == replace(new, argv=()) and "
