@@ -139,7 +139,7 @@ def samples(param: Param) -> Iterator[object]:
 def _of_pattern(spec: ArgSpec) -> Iterator[str]:
     """A word of a plain pattern, such as conversion makes."""
     if isinstance(spec, Matches):
-        text = re.sub(r"\(\?!-\)|\(\?:|\)|\\(?!n)", "", spec.pattern)
+        text = re.sub(r"\(\?!-\)|\(\?:|\)|\\(?!n)|\$\Z", "", spec.pattern)
         yield re.sub(r"(\.|\[\^[^]]*\])[*+]", "a", text)
 
 

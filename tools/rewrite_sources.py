@@ -180,8 +180,8 @@ def prove() -> tuple[int, tuple[str, ...]]:
 def main() -> int:
     """Print a table, and everything that is not as it should be."""
     names = sys.argv[1:] or list(SOURCES)
-    print("| project | calls | typed | checked | left | proven | assertions moved | left |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| project | calls | typed | checked | left | proven | moved | forwarded | left |")
+    print("|---|---|---|---|---|---|---|---|---|")
     problems = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -189,7 +189,12 @@ def main() -> int:
         row = found.summary
         done = row["typed"] + row["checked"]
         cells = (name, row["sites"], row["typed"], row["checked"], row["left"])
-        more = (f"{found.proven} of {done}", row["assertions"], row["assertions_left"])
+        more = (
+            f"{found.proven} of {done}",
+            row["assertions"],
+            row["assertions_forwarded"],
+            row["assertions_left"],
+        )
         print("|", " | ".join(map(str, (*cells, *more))), "|", flush=True)
         reasons = ", ".join(f"{count} {code}" for code, count in found.left.most_common())
         problems.append(f"{name}: left: {reasons}")

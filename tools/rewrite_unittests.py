@@ -37,6 +37,8 @@ LISTS: Final = PROJECT / "tools" / "unittests"
 RUNNER: Final = LISTS / "run_tests.py"
 NOBODY: Final = 65534
 LONGEST: Final = 1500
+# A module that more test files than these mention is used by everything.
+MANY: Final = 15
 # Tests that need a service, a database or root of their own.
 _ELSEWHERE: Final = frozenset({"functional", "fullstack", "integrated", "compliance", "tempest"})
 
@@ -81,18 +83,24 @@ def mentions(text: str, module: str) -> bool:
 
 
 def tests_of(root: Path, package: str, changed: Iterable[Path]) -> list[Path]:
-    """The test files below `root` that changed, or that mention a module which changed."""
+    """The test files below `root` that changed, and those of the modules that changed.
+
+    These are the files that mention a module; where that is half the suite, those of its name.
+    """
     files = set(changed)
-    modules = sorted(module_of(path) for path in files if "tests" not in path.parts)
-    found = []
-    for path in sorted((root / package).rglob("test_*.py")):
-        name = path.relative_to(root)
-        if not is_test(name):
-            continue
-        text = path.read_text("utf-8", "replace")
-        if name in files or any(mentions(text, module) for module in modules):
-            found.append(name)
-    return found
+    texts = {
+        path.relative_to(root): path.read_text("utf-8", "replace")
+        for path in sorted((root / package).rglob("test_*.py"))
+        if is_test(path.relative_to(root))
+    }
+    found = files & texts.keys()
+    for path in files - texts.keys():
+        module = module_of(path)
+        mentioning = [test for test, text in texts.items() if mentions(text, module)]
+        if len(mentioning) > MANY:
+            mentioning = [test for test in mentioning if test.stem == f"test_{path.stem}"]
+        found.update(mentioning)
+    return sorted(found)
 
 
 # -- what the calls were
@@ -120,12 +128,14 @@ def facts_of(root: Path, before: Path, done: Rewritten) -> list[dict[str, object
                 print(f"{name}:{each['line']}: not found again", file=sys.stderr)
                 continue
             call = ast.parse(each["before"], mode="eval").body
+            if not isinstance(call, ast.Call):
+                continue
             facts.append({
                 "file": name,
                 "first": at[0][0],
                 "last": at[0][1],
                 "function": function,
-                "executor": ast.unparse(call.func) if isinstance(call, ast.Call) else "",
+                "executor": ast.unparse(call.func),
                 "imports": gone,
             })  # fmt: skip
     return facts
@@ -191,7 +201,9 @@ def execute(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = " ".join(map(str, command))
-        raise SystemExit(f"{words}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
+        raise SystemExit(
+            f"{words}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}"
+        )
     return done.stdout
 
 
@@ -319,6 +331,7 @@ def noted_in(ended: Iterable[Ended]) -> Counter[str]:
     found: Counter[str] = Counter()
     for each in ended:
         for note in each.reached:
+            found[f"executor: {note.get('executor')}"] += 1
             for kind in ("refused", "differs", "lost"):
                 if kind in note:
                     found[f"{kind}: {note['entrypoint']}: {note[kind]}"] += 1
@@ -360,14 +373,27 @@ def compare(name: str, cache: Path) -> Compared:
         fourth = copies.run(before, modules, only=failed) if failed else {}
     causes = {
         test: cause_of(
-            test, third.get(test), fourth.get(test), any(test.startswith(f"{each}.") for each in moved)
+            test,
+            third.get(test),
+            fourth.get(test),
+            any(test.startswith(f"{each}.") for each in moved),
         )
         for test in failed
     }
-    (cache / name / "results.json").write_text(json.dumps({
-        run: {t: [e.outcome, e.text, list(e.reached)] for t, e in found.items()}
-        for run, found in (("before", first), ("after", second), ("old", third), ("again", fourth))
-    }, indent=1))
+    (cache / name / "results.json").write_text(
+        json.dumps(
+            {
+                run: {t: [e.outcome, e.text, list(e.reached)] for t, e in found.items()}
+                for run, found in (
+                    ("before", first),
+                    ("after", second),
+                    ("old", third),
+                    ("again", fourth),
+                )
+            },
+            indent=1,
+        )
+    )
     return Compared(len(files), first, second, causes, noted_in(third.values()))
 
 
@@ -390,7 +416,11 @@ def main() -> int:
         print("|", " | ".join(map(str, row)), "|", flush=True)
         counts = Counter(found.causes.values())
         details += [f"{name}: {count} because {cause}" for cause, count in counts.most_common()]
-        details += [f"{name}: {test}: {cause}" for test, cause in sorted(found.causes.items()) if cause != MOCKS]
+        details += [
+            f"{name}: {test}: {cause}"
+            for test, cause in sorted(found.causes.items())
+            if cause != MOCKS
+        ]
         details += [f"{name}: {count} times {text}" for text, count in sorted(found.noted.items())]
     print()
     print("\n".join(details))

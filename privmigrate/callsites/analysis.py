@@ -18,7 +18,13 @@ from privmigrate.callsites.filling import Filling
 from privmigrate.callsites.flow import Flow
 from privmigrate.callsites.frame import Frame, State, settle
 from privmigrate.callsites.index import Function, FunctionNode, Module
-from privmigrate.callsites.passed import Passed, is_object_of, kept_in
+from privmigrate.callsites.passed import (
+    Passed,
+    called_by,
+    is_one_called,
+    kept_in,
+    objects_of,
+)
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
@@ -84,9 +90,10 @@ class Analysis:
         for _ in range(MAX_PASSES):
             self.passed.changed = False
             self._pass(new)
-            found = {name for each in self.wrappers() for name in _names_of(each)}
+            found = {name for each in self.wrappers() for name in called_by(each)}
             found |= self.project.aliases(found | self.names)
-            found |= self._objects(found | self.names)
+            ended = [each.state.names for each in self.outcomes.values() if each is not None]
+            found |= set(objects_of(ended, found | self.names))
             held = self._holders(found | self.names) - self.held
             found -= self.names
             if not found and not held and not self.passed.changed:
@@ -100,16 +107,6 @@ class Analysis:
             }
             new = tuple(each.encode() for each in sorted(more)) or self.words
             self.words = tuple(dict.fromkeys((*self.words, *new)))
-
-    def _objects(self, names: set[str]) -> set[str]:
-        """The local names of objects that are called like functions."""
-        return {
-            name
-            for outcome in self.outcomes.values()
-            if outcome is not None
-            for name, value in outcome.state.names.items()
-            if isinstance(value, Instance | OneOf) and is_object_of(value, names)
-        }
 
     def _holders(self, names: set[str]) -> set[str]:
         """The parameters that executors are given for, and the attributes that keep them."""
@@ -344,17 +341,6 @@ class Analysis:
         return value
 
 
-def _names_of(wrapper: Function) -> set[str]:
-    """What a text mentions that calls a wrapper, makes an object of it, or is given it."""
-    name = wrapper.node.name
-    found = {name}
-    if name == "__call__" and wrapper.owner is not None:
-        found = {wrapper.owner.name.rpartition(".")[2]}
-    if wrapper.outer is not None and wrapper.outer.node.name != "__init__":
-        found.add(wrapper.outer.node.name)
-    return found
-
-
 def _seeds(settings: Settings) -> tuple[bytes, ...]:
     found = {seed for executor in EXECUTORS.values() for seed in executor.SEEDS}
     found.update((b"root_helper", *FORWARDS))
@@ -377,16 +363,11 @@ def _enclosing(outer: Outcome | None) -> dict[str, Value]:
     once = {
         name: value
         for name, value in outer.state.names.items()
-        if outer.state.versions.get(name, 0) == 0 or _bound_once(outer, name) or _is_called(value)
+        if outer.state.versions.get(name, 0) == 0
+        or _bound_once(outer, name)
+        or is_one_called(value)
     }
     return {**outer.frame.outer, **once}
-
-
-def _is_called(value: Value) -> bool:
-    """Whether it is one of several objects or functions, of which one is called."""
-    return isinstance(value, OneOf) and all(
-        isinstance(option, Ref | Instance) for _, option in options_of(value)
-    )
 
 
 def _bound_once(outer: Outcome, name: str) -> bool:

@@ -5,7 +5,7 @@ concluded from a call that is not seen: what was found is some of what it may be
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.binding import bind
@@ -13,6 +13,7 @@ from privmigrate.callsites.index import Class, Function, FunctionNode
 from privmigrate.callsites.values import (
     PASSED,
     Arguments,
+    Bindings,
     Guard,
     Hole,
     Instance,
@@ -189,7 +190,15 @@ def _name_of(value: Value) -> str:
             return ""
 
 
-def is_object_of(value: Value, names: set[str]) -> bool:
+def objects_of(states: Iterable[Bindings], names: set[str]) -> Iterator[str]:
+    """The local names of objects that are called like functions, of these classes."""
+    for state in states:
+        for name, value in state.items():
+            if isinstance(value, Instance | OneOf) and _is_object_of(value, names):
+                yield name
+
+
+def _is_object_of(value: Value, names: set[str]) -> bool:
     """Whether it is, or may be, an object that is called and is one of these."""
     return any(
         isinstance(option, Instance) and not option.own and _name_of(option) in names
@@ -205,3 +214,21 @@ def kept_in(function: Function, name: str) -> Iterator[str]:
             match each.value:
                 case ast.Name(same) if each.function is function and same == name:
                     yield attribute
+
+
+def called_by(wrapper: Function) -> set[str]:
+    """What a text mentions that calls a wrapper, makes an object of it, or is given it."""
+    name = wrapper.node.name
+    found = {name}
+    if name == "__call__" and wrapper.owner is not None:
+        found = {wrapper.owner.name.rpartition(".")[2]}
+    if wrapper.outer is not None and wrapper.outer.node.name != "__init__":
+        found.add(wrapper.outer.node.name)
+    return found
+
+
+def is_one_called(value: Value) -> bool:
+    """Whether it is one of several objects or functions, of which one is called."""
+    return isinstance(value, OneOf) and all(
+        isinstance(option, Ref | Instance) for _, option in options_of(value)
+    )

@@ -220,13 +220,10 @@ class Evaluator:
                 spec = self.value(each.format_spec) if each.format_spec is not None else Str(())
                 text = spec.text if isinstance(spec, Str) else None
                 conversion = "" if each.conversion < 0 else chr(each.conversion)
-                shown = None
-                if text is not None:
-                    shown = formatted(inner, brace_form(conversion, text))
+                shown = None if text is None else formatted(inner, brace_form(conversion, text))
                 told = told and shown is not None
                 parts.extend(shown or ())
-        whole = self.hole(node, before)
-        return Str(joined(parts) if told else (whole,), whole)
+        return Str(joined(parts) if told else (self.hole(node, before),), self.hole(node, before))
 
     def _value_BinOp(self, node: ast.BinOp) -> Value:  # noqa: N802
         before = self.state.effects

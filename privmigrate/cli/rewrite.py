@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     told = _compute(arguments)
     pairs = [(each.document, each.after) for each in told.rewriting.files]
-    pairs += [(each.document, each.after) for each in told.tests]
+    pairs += [(each.document, each.after) for each in told.tests.changes]
     changes = {Path(document.name): (document.data, after) for document, after in pairs}
     if arguments.prove:
         _write_proofs(Path(arguments.prove), proofs(told))
@@ -90,10 +90,10 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     from privmigrate.convert.callers import rewrite_callers
     from privmigrate.convert.lock import read_disk
     from privmigrate.convert.replaced import still_called
-    from privmigrate.convert.retest import move_tests
     from privmigrate.convert.source import read_sources, relabel
     from privmigrate.convert.still import find_called
     from privmigrate.convert.told import Told, target_of
+    from privmigrate.convert.unittests import move_tests
 
     package: str = arguments.to
     folder = Path(arguments.output, *package.split("."))
@@ -123,8 +123,8 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
-    tests, listed = move_tests(rewriting.files, texts, package, findings.sites)
-    return Told(findings.sites, rewriting, tests, listed, target, disk, options.replaced)
+    tests = move_tests(rewriting.files, texts, target, findings.sites)
+    return Told(findings.sites, rewriting, tests, target, disk, options.replaced)
 
 
 def _ours_to_change(

@@ -1,7 +1,7 @@
 """The command line that a test expects an executor to get → what the entrypoint gets instead."""
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from privmigrate.callsites import site as sites
@@ -38,7 +38,7 @@ def arguments_of(expected: ast.Call, replacement: Replacement) -> tuple[str, ...
     found = _checked(words, use.op) if use.form is Form.CHECKED else None
     if use.form is Form.TYPED and words and match_word(Lit(use.op.command), words[0]) is not None:
         bound = _match(use.op.words, words[1:], use.op)
-        found = None if bound is None else tuple(_spelled(bound, replacement))
+        found = None if bound is None else _spelled(bound, replacement)
     if found is None:
         return None
     return (*found, f"stdin={ast.unparse(stdin)}") if stdin is not None else found
@@ -52,17 +52,41 @@ def _checked(words: Sequence[ast.expr], op: Op) -> tuple[str, ...] | None:
     return (f"[{', '.join(map(repr, argv))}]",) if len(argv) == len(words) and known else None
 
 
-def _spelled(bound: Mapping[int, str], replacement: Replacement) -> Iterator[str]:
-    """In the form in which the replacing call gives its arguments."""
-    by_name = {each.partition("=")[0] for each in replacement.form.arguments if "=" in each}
+def _spelled(bound: Mapping[int, str], replacement: Replacement) -> tuple[str, ...] | None:
+    """In the form in which the replacing call gives its arguments; None where it gives others."""
+    given = replacement.expression
+    if not isinstance(given, ast.Call):
+        return None
+    named = {each.arg: each.value for each in given.keywords if each.arg != "stdin"}
     params = replacement.use.op.params
-    positional = [n for n in sorted(bound) if not params[n].keyword]
-    as_names = any(params[n].name in by_name for n in positional)
-    for number in positional:
-        yield f"{params[number].name}={bound[number]}" if as_names else bound[number]
-    for number in sorted(bound):
-        if params[number].keyword:
-            yield f"{params[number].name}={bound[number]}"
+    positional = [n for n in sorted(bound) if not params[n].keyword and params[n].name not in named]
+    if len(positional) != len(given.args):
+        return None
+    values = {params[n].name: bound[n] for n in sorted(bound) if n not in positional}
+    for name, value in named.items():
+        # what is optional is passed in any case
+        values.setdefault(str(name), _absent(value, replacement))
+    if not all(values.values()) or values.keys() != named.keys():
+        return None
+    return (*(bound[n] for n in positional), *(f"{name}={values[str(name)]}" for name in named))
+
+
+def _absent(value: ast.expr, replacement: Replacement) -> str:
+    """What the call passes for words that are not there; "" where nobody can tell."""
+    source = ast.unparse(value)
+    guards = {
+        each.guard
+        for template in replacement.use.site.templates
+        for each in template.segments
+        if isinstance(each, sites.Optional)
+    }
+    match value:
+        case ast.IfExp(orelse=ast.Constant(value=None)):
+            return "None"
+        case ast.Call(func=ast.Name(id="bool")) | ast.UnaryOp(op=ast.Not()) | ast.Compare():
+            return "False"
+        case _:
+            return "None" if f"{source} is not None" in guards else ""
 
 
 def _match(segments: Sequence[Segment], words: Sequence[ast.expr], op: Op) -> dict[int, str] | None:

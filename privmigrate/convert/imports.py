@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -100,13 +101,20 @@ def _used(tree: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def place(document: Document, text: str) -> NewImport:
-    """Where an import goes: among the project's own in the order of their names, or behind all."""
+def place(document: Document, text: str, own: str = "") -> NewImport:
+    """Where an import goes: among those of its own package in the order of their names.
+
+    Or among those of other projects than `own` and Python itself; or behind all.
+    """
     body = document.tree.body
     header = list(_header(body))
     key = next(_key(each) for each in ast.parse(text).body if isinstance(each, Import))
     top = key.partition(".")[0]
-    run = [each for each in header if _key(each).partition(".")[0] == top]
+    tops = {id(each): re.split(r"[. ]", _key(each))[0] for each in header}
+    run = [each for each in header if tops[id(each)] == top]
+    if own and not run:
+        no_others = {own, "", *sys.stdlib_module_names}
+        run = [each for each in header if tops[id(each)] not in no_others]
     for each in run:
         if _key(each) > key:
             return NewImport(text, document.start(each), after=False)

@@ -6,17 +6,15 @@ is listed, and stays.
 """
 
 import ast
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.callsites.site import Site
-from privmigrate.convert import rewrite
 from privmigrate.convert.arguments import one_line
 from privmigrate.convert.besides import Besides, Expectation, mock_besides
-from privmigrate.convert.callers import FileChange, laid_out
-from privmigrate.convert.document import Document, Function, Place, Unreadable, read
+from privmigrate.convert.callers import laid_out
+from privmigrate.convert.document import Document, Function, Place
 from privmigrate.convert.expected import arguments_of, may_run, words_of
 from privmigrate.convert.imports import Naming, name_module
 from privmigrate.convert.mocks import Mock, is_plain, mocks_of
@@ -28,7 +26,6 @@ from privmigrate.diagnostics import Span
 _ONCE: Final = frozenset({"assert_called_once_with"})
 _ASSERTIONS: Final = _ONCE | {"assert_called_with", "assert_any_call"}
 _LISTS: Final = frozenset({"assert_has_calls"})
-_QUOTED: Final = re.compile(rb"[\"']([^\"'\n]+)[\"']")
 _EQUAL: Final = frozenset({"self.assertEqual", "self.assertEquals"})
 _COUNTS: Final = frozenset({"assert_called_once", "assert_called", "call_count", "called"})
 _ANSWERS: Final = frozenset({"return_value", "side_effect"})
@@ -49,14 +46,23 @@ class _Assertion:
     once: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The classes of a file whose tests forward commands, and calls of which no test does."""
+
+    classes: frozenset[str] = frozenset()
+    unknown: frozenset[Span] = frozenset()
+
+
 def plan_tests(
     document: Document,
     replacements: Sequence[Replacement],
     package: str,
     staying: Sequence[Site] = (),
+    forwarded: Forwarded | None = None,
 ) -> Moves:
     """Decide about every test of a file; `staying` are calls that were not replaced."""
-    plan = _Plan(document, replacements, package, staying)
+    plan = _Plan(document, replacements, package, staying, forwarded or Forwarded())
     for function in ast.walk(document.tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             inner = document.function(function)
@@ -73,6 +79,7 @@ class _Plan:
     replacements: Sequence[Replacement]
     package: str
     staying: Sequence[Site]
+    forwarded: Forwarded
     moves: Moves = field(default_factory=Moves)
 
 
@@ -99,16 +106,22 @@ def _plan_function(plan: _Plan, function: Function) -> None:
         if naming is None:
             outcome = "every name for the entrypoint's module is taken"
         if isinstance(outcome, str) or mock is None or naming is None:
-            besides = _besides(plan, function, found)
+            staying = _not_forwarded(plan, function, found)
+            if not staying:
+                continue
+            besides = _besides(plan, function, staying)
             if besides is not None:
                 moves.expressions.update(besides.expressions)
                 moves.added.update(besides.added)
                 moves.first.setdefault(document.start(function), []).extend(besides.first)
-                moves.assertions += len(found)
+                moves.assertions += len(staying)
                 continue
             moves.listed.extend(
-                Listed(Span(document.name, call.lineno, document.start(call)[1] + 1), str(outcome))
-                for call, _, _ in found
+                Listed(
+                    Span(document.name, call.lineno, document.start(call)[1] + 1),
+                    why if isinstance(why, str) else str(outcome),
+                )
+                for call, _, why in staying
             )
             continue
         op = outcome[0].replacement.use.op
@@ -120,6 +133,27 @@ def _plan_function(plan: _Plan, function: Function) -> None:
         if naming.new is not None:
             moves.imports[naming.new.text] = naming.new
         moves.assertions += len(outcome)
+
+
+def _not_forwarded(
+    plan: _Plan, function: Function, found: Sequence[_Expected]
+) -> Sequence[_Expected]:
+    """Those that do not go on to hold, because their commands are forwarded to the mock."""
+    around = [each for each in plan.document.around(function) if isinstance(each, ast.ClassDef)]
+    if not around or around[-1].name not in plan.forwarded.classes:
+        return found
+    stays = []
+    for each in found:
+        spans = {
+            replacement.use.site.span
+            for replacement in plan.replacements
+            if may_run(replacement.use.site, each[0])
+        }
+        if spans & plan.forwarded.unknown:
+            stays.append((each[0], None, "its call cannot be made again by names alone"))
+        elif spans:
+            plan.moves.forwarded += 1
+    return stays
 
 
 def _besides(plan: _Plan, function: Function, found: Sequence[_Expected]) -> Besides | None:
@@ -304,18 +338,30 @@ def _assertion(document: Document, call: ast.Call) -> ast.Call | None:
     return None
 
 
+def expects(tree: ast.AST, replacements: Sequence[Replacement]) -> bool:
+    """Whether a test expects a command line somewhere that a call had which went."""
+    sites = [each.use.site for each in replacements]
+    commands = {each.use.op.command for each in replacements}
+    return any(may_run(site, call) for call in _expected_calls(tree, commands) for site in sites)
+
+
+def _expected_calls(tree: ast.AST, commands: set[str]) -> Iterator[ast.Call]:
+    """Assertions, and calls in lists of them, whose first word is one of these commands."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            continue
+        is_call = ast.unparse(node.func) in {"mock.call", "call"}
+        if not is_call and getattr(node.func, "attr", "") not in _ASSERTIONS:
+            continue
+        words = words_of(node)
+        if words and isinstance(words[0], ast.Constant) and words[0].value in commands:
+            yield node
+
+
 def _command_lines(function: Function, replacements: Sequence[Replacement]) -> Iterator[_Expected]:
     """Assertions of command lines whose calls went."""
     commands = {each.use.op.command for each in replacements}
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        is_call = ast.unparse(node.func) in {"mock.call", "call"}
-        if not is_call and node.func.attr not in _ASSERTIONS:
-            continue
-        words = words_of(node)
-        if not words or not isinstance(words[0], ast.Constant) or words[0].value not in commands:
-            continue
+    for node in _expected_calls(function, commands):
         found = {
             (id(each.use.op), each.form.judged, arguments): (each, arguments)
             for each in replacements
@@ -326,61 +372,3 @@ def _command_lines(function: Function, replacements: Sequence[Replacement]) -> I
         else:
             why = "several entrypoints could be meant" if found else "no call that went runs this"
             yield node, None, why
-
-
-@dataclass(frozen=True, slots=True)
-class TestChange:
-    """One test file: as it was, its new bytes, and how many assertions moved."""
-
-    document: Document
-    after: bytes
-    assertions: int
-
-
-def move_tests(
-    files: Sequence[FileChange],
-    texts: Mapping[str, bytes],
-    package: str,
-    sites: Sequence[Site] = (),
-) -> tuple[tuple[TestChange, ...], tuple[Listed, ...]]:
-    """Move what can be moved of the tests among a service's files, and list the rest.
-
-    `sites` are all calls that run something as root.
-    """
-    replacements = [each for change in files for each in change.replacements]
-    replaced = {each.use.site.span for each in replacements}
-    staying = [site for site in sites if site.span not in replaced]
-    sources = {change.document.name for change in files}
-    commands = {each.use.op.command.encode() for each in replacements}
-    changed: list[TestChange] = []
-    listed: list[Listed] = []
-    for name, data in sorted(texts.items()):
-        if name in sources or not _is_test(name) or commands.isdisjoint(_QUOTED.findall(data)):
-            continue
-        try:
-            document = read(name, data)
-            moves = plan_tests(document, replacements, package, staying)
-            after = _moved(document, moves)
-        except Unreadable as error:
-            listed.append(Listed(Span(name), str(error)))
-            continue
-        listed += moves.listed
-        if after is not None:
-            changed.append(TestChange(document, after, moves.assertions))
-    return tuple(changed), tuple(listed)
-
-
-def _moved(document: Document, moves: Moves) -> bytes | None:
-    """The new bytes of a file of which something moves."""
-    if not moves.expressions:
-        return None
-    imports = tuple(moves.imports[text] for text in sorted(moves.imports))
-    changes = rewrite.Changes(
-        moves.expressions, added=moves.added, first=moves.first, imports=imports
-    )
-    return rewrite.apply(document, changes)
-
-
-def _is_test(name: str) -> bool:
-    *folders, file = name.split("/")
-    return "tests" in folders or "test" in folders or file.startswith("test_")

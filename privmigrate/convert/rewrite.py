@@ -30,6 +30,7 @@ class Changes:
         comments: what statements get above them, by where they begin.
         added: statements that come behind others, by where these begin.
         first: what functions begin with, by where they begin.
+        methods: a method that a class gets before its others, by where it begins.
         imports: statements to add.
         dropped: names of which the top-level imports go.
     """
@@ -39,6 +40,7 @@ class Changes:
     comments: Mapping[Place, Sequence[str]] = field(default_factory=dict)
     added: Mapping[Place, Sequence[str]] = field(default_factory=dict)
     first: Mapping[Place, Sequence[str]] = field(default_factory=dict)
+    methods: Mapping[Place, str] = field(default_factory=dict)
     imports: Sequence[NewImport] = ()
     dropped: frozenset[str] = frozenset()
 
@@ -106,6 +108,25 @@ class _Editor(cst.CSTTransformer):
             return updated_node
         place = 1 if original_node.get_docstring() is not None else 0
         body = [*block.body[:place], *map(_parsed, texts), *block.body[place:]]
+        return updated_node.with_changes(body=block.with_changes(body=body))
+
+    def leave_ClassDef(  # noqa: N802 - libcst's name
+        self, original_node: cst.ClassDef, updated_node: cst.ClassDef
+    ) -> cst.ClassDef:
+        text = self._changes.methods.get(self._place(original_node)[0])
+        block = updated_node.body
+        if text is None or not isinstance(block, cst.IndentedBlock):
+            return updated_node
+        functions = (n for n, each in enumerate(block.body) if isinstance(each, cst.FunctionDef))
+        number = next(functions, len(block.body))
+        method = cst.ensure_type(cst.parse_statement(text), cst.FunctionDef)
+        after = list(block.body[number:])
+        blanks = [_BLANK]
+        if not number and isinstance(after[0], _Statement):
+            blanks, rest = _split_blanks(after[0].leading_lines)
+            after[0] = after[0].with_changes(leading_lines=[_BLANK, *rest])
+        method = method.with_changes(leading_lines=blanks)
+        body = [*block.body[:number], method, *after]
         return updated_node.with_changes(body=block.with_changes(body=body))
 
     def leave_IndentedBlock(  # noqa: N802 - libcst's name

@@ -10,11 +10,10 @@ from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
 from privmigrate.convert.lock import NAME, Disk, print_lock
 from privmigrate.convert.merge import State
-from privmigrate.convert.moves import Listed
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
 from privmigrate.convert.replace import Target
 from privmigrate.convert.replaced import Replaced, remembered
-from privmigrate.convert.retest import TestChange
+from privmigrate.convert.unittests import MovedTests
 from privmigrate.convert.use import Form
 from privmigrate.errors import InternalError
 
@@ -25,8 +24,7 @@ class Told:
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
-    tests: tuple[TestChange, ...]
-    listed: tuple[Listed, ...]
+    tests: MovedTests
     target: Target
     disk: Disk
     replaced: tuple[Replaced, ...] = ()
@@ -67,11 +65,17 @@ class Told:
                 for each in change.kept
             ],
             "tests": [
-                {"file": each.document.name, "assertions": each.assertions} for each in self.tests
+                {"file": each.document.name, "assertions": each.assertions}
+                for each in self.tests.changes
+            ],
+            "forwarding": [
+                {"file": span.file, "line": span.line}
+                for each in self.tests.changes
+                for span in each.fixtures
             ],
             "tests_left": [
                 {"file": each.span.file, "line": each.span.line, "message": each.text}
-                for each in self.listed
+                for each in self.tests.listed
             ],
         }  # fmt: skip
 
@@ -88,9 +92,10 @@ def counts(told: Told) -> dict[str, int]:
         "checked": len(done) - typed,
         "left": len(left),
         "files": len(told.rewriting.files),
-        "test_files": len(told.tests),
-        "assertions": sum(each.assertions for each in told.tests),
-        "assertions_left": len(told.listed),
+        "test_files": len(told.tests.changes),
+        "assertions": sum(each.assertions for each in told.tests.changes),
+        "assertions_forwarded": told.tests.forwarded,
+        "assertions_left": len(told.tests.listed),
     }
 
 
@@ -105,14 +110,18 @@ def tell(told: Told, *, brief: bool) -> Iterator[str]:
             yield f"{kept.span}: {kept.name} is not used any more, but {kept.elsewhere} names it"
     for left in told.rewriting.left:
         yield f"{left.span}: left: {left.text} ({left.code})"
-    for listed in told.listed:
+    for test in () if brief else told.tests.changes:
+        for span in test.fixtures:
+            yield f"{span}: commands of entrypoints are forwarded to what tests mock"
+    for listed in told.tests.listed:
         yield f"{listed.span}: test left: {listed.text}"
     found = counts(told)
     yield (
         f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} "
         f"file{'' if found['files'] == 1 else 's'}: "
         f"{found['typed']} typed, {found['checked']} with a checked list; {found['left']} left; "
-        f"{found['assertions']} assertions of tests moved, {found['assertions_left']} left"
+        f"{found['assertions']} assertions of tests moved, "
+        f"{found['assertions_forwarded']} forwarded, {found['assertions_left']} left"
     )
 
 

@@ -8,6 +8,7 @@ Every check is made as in the daemon. What is recorded is the whole command line
 included, with the executable's path, or its first candidate where it is not installed.
 """
 
+from privmigrate.testing.forward import Forwarding
 from privmigrate.testing.record import recording
 
-__all__ = ["recording"]
+__all__ = ["Forwarding", "recording"]

@@ -9,9 +9,9 @@ from privmigrate.callsites.site import Result, Template, Text, Value, Word
 from privmigrate.convert.callers import FileChange
 from privmigrate.convert.moves import Listed
 from privmigrate.convert.replace import Replacement
-from privmigrate.convert.retest import move_tests
+from privmigrate.convert.unittests import MovedTests, move_tests
 from privmigrate.diagnostics import Span
-from tests.convert.rewriting import op, outcome, site, use
+from tests.convert.rewriting import TARGET, op, outcome, site, use
 
 SERVICE = """\
 from svc import utils
@@ -47,12 +47,13 @@ def moved(changes: list[FileChange], *lines: str) -> tuple[str, tuple[Listed, ..
     """The test after its lines were looked at, and what stays; without its first two lines."""
     text = "\n".join(["class T:", *(f"    {line}" if line else "" for line in lines), ""])
     name = "svc/tests/test_driver.py"
-    after, listed = move_tests(changes, {name: text.encode()}, "svc.privileged")
-    if not after:
-        return text, listed
-    ast.parse(after[0].after)
-    assert after[0].document.data == text.encode()
-    return after[0].after.decode(), listed
+    tests = move_tests(changes, {name: text.encode()}, TARGET)
+    if not tests.changes:
+        return text, tests.listed
+    [change] = tests.changes
+    ast.parse(change.after)
+    assert change.document.data == text.encode()
+    return change.after.decode(), tests.listed
 
 
 ASSERTION = "m.assert_called_once_with('chmod', '777', '/p', run_as_root=True)"
@@ -272,9 +273,10 @@ def test_a_call_that_stays_may_be_meant(changes: list[FileChange]) -> None:
     for word, stays in ((middle, True), (Text("755"), False)):
         template = Template((Word((first,)), Word((word,)), Word((last,))))
         made = replace(site(other, "utils.execute("), span=span, templates=(template,))
-        after, listed = move_tests(changes, {"tests/test_x.py": text}, "svc.privileged", [made])
-        assert [each.text for each in listed] == ["a call that stays may run this too"] * stays
-        assert bool(after) is not stays
+        tests = move_tests(changes, {"tests/test_x.py": text}, TARGET, [made])
+        why = ["a call that stays may run this too"] * stays
+        assert [each.text for each in tests.listed] == why
+        assert bool(tests.changes) is not stays
 
 
 def with_nothing_looked_at(each: Replacement) -> Replacement:
@@ -309,8 +311,9 @@ def test_a_mock_is_added_where_the_executors_is_somewhere_else(
         )
         for change in changes
     ]
-    [after], listed = move_tests(quiet, {"tests/test_x.py": text.encode()}, "svc.privileged")
-    assert listed == ()
+    tests = move_tests(quiet, {"tests/test_x.py": text.encode()}, TARGET)
+    assert tests.listed == ()
+    [after] = tests.changes
     receiver = "mock_chmod_777.policy.return_value" if judged else "mock_chmod_777"
     expected = [
         "    def test_it(self):",
@@ -324,19 +327,19 @@ def test_a_mock_is_added_where_the_executors_is_somewhere_else(
     if judged:
         expected.append("        mock_chmod_777.policy.assert_called_with(check_exit_code=[0, 3])")
     assert after.after.decode().splitlines()[4:] == expected
-    _, listed = move_tests(changes, {"tests/test_x.py": text.encode()}, "svc.privileged")
+    listed = move_tests(changes, {"tests/test_x.py": text.encode()}, TARGET).listed
     assert len(listed) == 1, "what is given back is looked at"
     failing = text.replace("    self.driver.run()", "    self.assertRaises(E, self.driver.run)")
-    _, listed = move_tests(quiet, {"tests/test_x.py": failing.encode()}, "svc.privileged")
+    listed = move_tests(quiet, {"tests/test_x.py": failing.encode()}, TARGET).listed
     assert len(listed) == 1, "an error is expected"
 
 
 def test_a_test_that_is_no_python_is_listed(changes: list[FileChange]) -> None:
-    after, listed = move_tests(changes, {"tests/x.py": b"print 'chmod'\n"}, "svc.privileged")
-    assert after == ()
-    assert "is no Python 3" in listed[0].text
+    tests = move_tests(changes, {"tests/x.py": b"print 'chmod'\n"}, TARGET)
+    assert tests.changes == ()
+    assert "is no Python 3" in tests.listed[0].text
 
 
 def test_other_files_are_not_looked_at(changes: list[FileChange]) -> None:
     text = f"def helper(m):\n    {ASSERTION}\n".encode()
-    assert move_tests(changes, {"svc/other.py": text}, "svc.privileged") == ((), ())
+    assert move_tests(changes, {"svc/other.py": text}, TARGET) == MovedTests()

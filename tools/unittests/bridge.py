@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Final
+from unittest.mock import NonCallableMock
 
 from privmigrate.errors import Refused
 from privmigrate.privsep.context import PrivContext
@@ -33,16 +34,14 @@ class Old:
 
     Attributes:
         first, last: the lines of the call that took its place.
-        names: what its command line is built from.
-        code: a function ``before`` of these names and of ``execute``.
+        body: what built its command line, and last the call, of ``execute``.
         executor: the expression whose value ran the command.
-        imports: the statements that bound the file's names, of which some may be gone.
+        imports: the statements that bound the file's names, as far as they are gone.
     """
 
     first: int
     last: int
-    names: tuple[str, ...]
-    code: CodeType
+    body: Sequence[ast.stmt]
     executor: str
     imports: str
 
@@ -51,7 +50,9 @@ def install(reached: list[dict[str, object]], *, old: bool, facts: Path | None) 
     """Have every entrypoint of every context answered here."""
     known = read_facts(facts) if facts is not None else {}
 
-    def answer(entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: object) -> object:
+    def answer(
+        entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: object
+    ) -> object:
         frame = _caller()
         note: dict[str, object] = {
             "entrypoint": entrypoint.name,
@@ -102,32 +103,64 @@ def planned(
     return plans[-1].argv if plans else (), ""
 
 
-def call_old(
-    call: Old, frame: FrameType, words: Sequence[str], note: dict[str, object]
-) -> object:
+def call_old(call: Old, frame: FrameType, words: Sequence[str], note: dict[str, object]) -> object:
     """Make the call before; what it executes is compared with `words`."""
     scope = scope_of(frame, call.imports)
+    *building, last = missing_from(scope, call.body)
+    in_namespace = call.executor.endswith(".netns.execute")
     try:
-        executor = eval(call.executor, scope)  # noqa: S307 - text of the service's own source
-        given = {name: scope[name] for name in call.names if name != "execute"}
-    except (NameError, KeyError, AttributeError) as error:
-        note["lost"] = f"{type(error).__name__}: {error}"
+        executor = eval(call.executor, scope)
+
+        def execute(*args: object, **kwargs: object) -> object:
+            given = args[1:] if in_namespace else args  # which namespace is said first
+            ran = [str(each) for each in words_of(given)]
+            if words and not same_argv(ran, list(words)):
+                note["differs"] = [ran, list(words)]
+            return executor(*given, **kwargs)
+
+        note["executor"] = kind_of(executor)
+        scope["execute"] = execute
+        exec(compile(ast.Module(building, []), "<before>", "exec"), scope)
+    except NameError as error:
+        note["lost"] = f"NameError: {error}"
         raise NoDaemon(str(note["lost"])) from error
-
-    def execute(*args: object, **kwargs: object) -> object:
-        ran = [str(each) for each in _words(args)]
-        if words and not same_argv(ran, list(words)):
-            note["differs"] = [ran, list(words)]
-        return executor(*args, **kwargs)
-
-    made: dict[str, object] = {}
-    exec(call.code, scope, made)  # noqa: S102 - text that rewrite wrote
-    before = made["before"]
-    wanted = {**given, "execute": execute} if "execute" in call.names else given
-    return before(**wanted)  # type: ignore[operator]
+    if isinstance(last, ast.Return) and last.value is not None:
+        return eval(compile(ast.Expression(last.value), "<before>", "eval"), scope)
+    exec(compile(ast.Module([last], []), "<before>", "exec"), scope)
+    return None
 
 
-def _words(args: Sequence[object]) -> Sequence[object]:
+def missing_from(scope: Mapping[str, object], body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The statements that still have to be executed: those whose names the caller has not."""
+    *building, last = body
+    missing = [each for each in building if not touched(each) or touched(each) - scope.keys()]
+    return [*missing, last]
+
+
+def touched(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds, or whose values it calls methods of."""
+    found = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+                found.add(name)
+    return found
+
+
+def kind_of(executor: object) -> str:
+    """What a test has in the place of the executor."""
+    effect = getattr(executor, "side_effect", None)
+    if isinstance(executor, NonCallableMock):
+        return "a mock" if effect is None else f"a mock with {kind_of(effect)} as side effect"
+    code = getattr(getattr(executor, "__func__", executor), "__code__", None)
+    if code is None:
+        return type(executor).__name__
+    return f"a function of {'tests' if '/tests/' in code.co_filename else 'the service'}"
+
+
+def words_of(args: Sequence[object]) -> Sequence[object]:
     """The command line: the words themselves, or the list that is the first of them."""
     if args and isinstance(args[0], list | tuple):
         return args[0]
@@ -138,7 +171,7 @@ def scope_of(frame: FrameType, imports: str) -> dict[str, object]:
     """Every name that the caller has, and those whose imports are gone."""
     scope: dict[str, object] = {"__builtins__": builtins}
     if imports:
-        exec(imports, scope)  # noqa: S102 - import statements of the service's own source
+        exec(imports, scope)
     scope.update(frame.f_globals)
     outer: list[FrameType] = []
     each: FrameType | None = frame
@@ -182,9 +215,7 @@ def read_facts(path: Path) -> dict[str, list[Old]]:
         function = tree.body[0]
         if not isinstance(function, ast.FunctionDef):
             continue
-        names = tuple(arg.arg for arg in function.args.args)
-        code = compile(tree, f"{each['file']} as it was", "exec")
         known.setdefault(each["file"], []).append(
-            Old(each["first"], each["last"], names, code, each["executor"], each["imports"])
+            Old(each["first"], each["last"], function.body, each["executor"], each["imports"])
         )
     return known
