@@ -118,7 +118,7 @@ class Bench:
                     got = self._round(calls, threads)
                     mine, its = got.pop("ours"), got.pop(OSLO)
                     cpu.add(mine.cpu, its.cpu, *(raw.cpu for raw in got.values()))
-                    rate.add(mine.rate, its.rate)
+                    rate.add(mine.rate, its.rate, *(raw.rate for raw in got.values()))
                     p50.add(mine.p50, its.p50)
                     p99.add(mine.p99, its.p99)
                 yield from (cpu, rate, p50, p99)

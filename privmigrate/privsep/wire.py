@@ -1,19 +1,23 @@
-"""Messages in PARTS on a SOCK_SEQPACKET socket: what one datagram cannot hold.
+"""What is not one plain datagram on a SOCK_SEQPACKET socket: descriptors, and messages in PARTS.
 
 Facts, measured on Linux 6.18: a datagram may be no longer than SO_SNDBUF - 32 bytes; `bytes` that
 go through msgpack are copied three times, and at 64 MB that costs three times the transfer; a
 memfd loses at every size. So large values are sent from, and received into, their own memory.
 """
 
+import array
 import fcntl
 import io
+import os
 import socket
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from privmigrate.privsep.messages import FRAGMENT, ProtocolError
+from privmigrate.privsep.messages import DATAGRAM, FRAGMENT, Message, ProtocolError, decode
 
 _FIRST_FD: Final = 3
+_ONE_FD: Final = array.array("i", [0]).itemsize
+_MOST_FDS: Final = 4
 
 
 def above_standard(sock: socket.socket) -> socket.socket:
@@ -26,6 +30,38 @@ def above_standard(sock: socket.socket) -> socket.socket:
         return sock
     with sock:
         return socket.socket(fileno=fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_FD))
+
+
+def send_control(sock: socket.socket, data: bytes, fds: Iterable[int] = (), flags: int = 0) -> None:
+    """Send a message on a control connection, with descriptors."""
+    given = array.array("i", fds)
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, given)] if given else []
+    sock.sendmsg([data], rights, flags)
+
+
+def receive_control(sock: socket.socket, flags: int = 0) -> tuple[Message, tuple[int, ...]]:
+    """Take a message and the descriptors that came with it; on any error none is left open."""
+    data, ancillary, got, _ = sock.recvmsg(
+        DATAGRAM, socket.CMSG_SPACE(_MOST_FDS * _ONE_FD), flags | socket.MSG_CMSG_CLOEXEC
+    )
+    fds = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % _ONE_FD])
+    try:
+        return _decode_whole(data, got), tuple(fds)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+
+
+def _decode_whole(data: bytes, flags: int) -> Message:
+    if not data:
+        raise EOFError
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        raise ProtocolError("a control message that is too large")
+    return decode(data)
 
 
 def send_parts(

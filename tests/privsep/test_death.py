@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 import pytest
 
@@ -27,6 +28,7 @@ from privmigrate.privsep.messages import (
     Encoder,
     Message,
     ProtocolError,
+    decode,
     encode_parts,
 )
 from tests.privsep.service import calls
@@ -41,11 +43,13 @@ class Actor:
         self.control, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = Channel(ours, Listener("x", tracebacks=False))
         self.sock: socket.socket | None = None
+        self.key = 0
         self._thread = threading.Thread(target=self._play, args=(script,))
         self._thread.start()
 
     def _play(self, script: Callable[["Actor"], None]) -> None:
-        _, ancillary, _, _ = self.control.recvmsg(1000, socket.CMSG_SPACE(16))
+        attach, ancillary, _, _ = self.control.recvmsg(1000, socket.CMSG_SPACE(16))
+        self.key = cast("int", decode(attach)[1])
         fds = array.array("i", ancillary[0][2][:4])
         self.sock = socket.socket(fileno=fds[0])
         script(self)

@@ -41,6 +41,21 @@ def test_what_the_raw_exchange_cannot_reach_is_not_asked_for(raw: float, *, miss
     assert f"raw {raw:.2f}" in as_table([row])
 
 
+@pytest.mark.parametrize(("raw", "missed"), [(2.6, True), (2.4, False), (1.7, False), (2.9, True)])
+def test_where_more_is_asked_for_than_the_raw_exchange_reaches(raw: float, *, missed: bool) -> None:
+    """But what it does reach is asked for, whatever it costs."""
+    row = Row("thing", "/s", "other", Target(least=2.5))
+    for _ in range(3):
+        row.add(18.0, 10.0, 10.0 * raw)
+    assert row.missed is missed
+
+
+def test_far_from_the_raw_exchange_is_missed_in_any_case() -> None:
+    row = Row("thing", "/s", "other", Target(least=2.5))
+    row.add(16.0, 10.0, 24.0)
+    assert row.missed
+
+
 def test_an_absolute_target_is_about_our_figure() -> None:
     row = Row("memory", "MB", "other", Target(most=8), absolute=True)
     row.add(9.0, 90.0)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 REACHABLE: Final = 1.4
-"""So many times the raw ping-pong's figure is as good as a target that lies below it."""
+"""So many times the raw ping-pong's figure is as good as a target that lies below it; where more is
+better, that share of a figure with which it misses the target itself."""
 
 _ALIGN: Final = "{:<34} {:>11} {:>11} {:>7}  {:<15} {:<12}"
 
@@ -67,7 +68,7 @@ class Row:
 
     @property
     def bound(self) -> float | None:
-        """The least ratio that anything in Python reaches, where the raw ping-pong was measured."""
+        """The ratio that the raw ping-pong reaches, where it was measured."""
         if not self.floor:
             return None
         return statistics.median(a / b for a, b in zip(self.floor, self.other, strict=True))
@@ -77,7 +78,11 @@ class Row:
         """Whether the target, if there is one, is missed, and that by more than it must be."""
         if self.target is None or self.target.holds(self.judged):
             return False
-        return self.bound is None or self.judged > REACHABLE * self.bound
+        if self.bound is None:
+            return True
+        if self.target.least is not None:
+            return self.target.holds(self.bound) or self.judged < self.bound / REACHABLE
+        return self.judged > REACHABLE * self.bound
 
     def as_text(self) -> str:
         """One line of the table."""

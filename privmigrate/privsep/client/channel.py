@@ -2,13 +2,9 @@
 
 Facts, measured: waking another thread costs as much as the whole round trip to the daemon, so the
 calling thread itself sends and waits. Connections are taken last in, first out: the one that was
-used last finds its buffers in the cache, and its worker awake. The kernel tells two ends of a
-SOCK_SEQPACKET connection apart: ECONNRESET says that the daemon died with our request unread,
-which makes it certain that it did not run; end of file says that it was read.
+used last finds its buffers in the cache, and its worker awake.
 """
 
-import array
-import itertools
 import os
 import socket
 import time
@@ -22,27 +18,18 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.errors import ChannelClosed
 from privmigrate.privsep import green
 from privmigrate.privsep.client.answers import Listener, explain_arguments
+from privmigrate.privsep.client.connection import Connection
 from privmigrate.privsep.comm import PrivsepTimeout
+from privmigrate.privsep.marks import Evidence, new_key
 from privmigrate.privsep.messages import (
-    ANSWER,
-    ANSWERS,
     ATTACH,
-    CALL,
     CANCEL,
     DATAGRAM,
-    PARTS,
-    REQUEST,
     RESULT,
-    Decoder,
     Encoder,
     Message,
-    decode_parts,
-    encode_parts,
-    is_bulky,
-    new_packer,
-    read_lengths,
 )
-from privmigrate.privsep.wire import above_standard, receive_parts, send_parts
+from privmigrate.privsep.wire import above_standard, send_control
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,100 +37,10 @@ if TYPE_CHECKING:
     from privmigrate.privsep.client.aio import LoopConnection
     from privmigrate.privsep.entrypoint import Entrypoint
 
+ROOM: Final = 2**20
+"""Bytes; the kernel gives what `net.core.wmem_max` allows, 212,992 unless somebody set it."""
 CONNECTIONS: Final = 256
 """How many calls are on their way at a time; the daemon accepts more."""
-
-
-class Connection:
-    """One socket to the daemon, in the hands of one thread."""
-
-    __slots__ = ("_buffer", "_decode", "_pack", "_read", "_timeout", "_write", "sock")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        decoder = Decoder()
-        # bound once: looking them up costs a tenth of what we add to the system calls
-        self._pack = new_packer()
-        self._decode = decoder.decode
-        self._buffer = decoder.buffer
-        self._write = sock.send
-        self._read = sock.recv_into
-        self._timeout: float | None = None
-
-    def __del__(self) -> None:
-        self.sock.close()
-
-    def call(self, message: Message, deadline: float | None, listener: Listener) -> Message:
-        """Send a CALL and wait for its answer.
-
-        Raise ChannelClosed, PrivsepTimeout or ProtocolError, after which the connection must be
-        closed; TypeError, ValueError or OverflowError before anything was sent.
-        """
-        try:
-            if deadline is not None or self._timeout is not None:
-                self._allow(deadline)
-            data = b"" if message[3] and is_bulky(message[3]) else self._pack(message)  # type: ignore[arg-type]
-            if 0 < len(data) <= DATAGRAM:
-                self._write(data)
-            else:
-                self._send_parts(message, deadline)
-        except TimeoutError:
-            raise PrivsepTimeout("the privsep daemon does not read; the call did not run") from None
-        except OSError:
-            raise ChannelClosed("the privsep daemon is gone", may_have_run=False) from None
-        try:
-            while True:
-                if deadline is not None:
-                    self._allow(deadline)
-                size = self._read(self._buffer, 0, socket.MSG_TRUNC)
-                answer = self._decode(size)
-                if answer[0] == PARTS:
-                    answer = self._receive_rest(answer, deadline)
-                if answer[0] in ANSWERS:
-                    return answer
-                listener.hear(answer)
-        except (EOFError, OSError) as error:
-            raise _not_answered(error) from None
-
-    def _send_parts(self, message: Message, deadline: float | None) -> None:
-        self._pack = new_packer()
-        send_parts(self.sock, encode_parts(message, REQUEST), lambda: self._allow(deadline))
-
-    def _receive_rest(self, head: Message, deadline: float | None) -> Message:
-        lengths = read_lengths(head, ANSWER)
-        return decode_parts(
-            receive_parts(self.sock, lengths, lambda: self._allow(deadline)), ANSWER
-        )
-
-    def _allow(self, deadline: float | None) -> None:
-        """Let the next operation take until the deadline; without one, as long as it takes."""
-        left = None
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-        if left is not None or self._timeout is not None:
-            self.sock.settimeout(left)
-            self._timeout = left
-
-    def close(self) -> None:
-        """Hang up at once, also where a child of a fork still holds the descriptor."""
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def forget(self) -> None:
-        """Drop this process's descriptor only; for a child after a fork."""
-        self.sock.close()
-
-
-def _not_answered(error: Exception) -> Exception:
-    if isinstance(error, TimeoutError):
-        return PrivsepTimeout("the call took too long, and was cancelled")
-    if isinstance(error, ConnectionResetError):
-        # the kernel says so only where our message was not read
-        return ChannelClosed("the privsep daemon died before the call began", may_have_run=False)
-    return ChannelClosed("the privsep daemon died during the call")
 
 
 _LAST_SECONDS: Final = 2.0
@@ -156,17 +53,18 @@ class Channel:
 
     Attributes:
         running: False once the daemon was found dead; the context then starts another.
+        evidence: what the daemon's WELCOME gave us to find out which calls began.
     """
 
     def __init__(self, control: socket.socket, listener: Listener, pid: int | None = None) -> None:
         self.running = True
         self.listener = listener
+        self.evidence: Evidence | None = None
         self._control = control
         self._child = None if pid is None else (os.getpid(), pid)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: deque[LockType] = deque()
-        self._keys = itertools.count(1)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopConnection]
         self._loops = weakref.WeakKeyDictionary()
         _CHANNELS.add(self)
@@ -187,9 +85,8 @@ class Channel:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect(deadline)
-        message = (CALL, 0, entrypoint.name, args, kwargs)
         try:
-            answer = connection.call(message, deadline, self.listener)
+            answer = connection.call(entrypoint.name, args, kwargs, deadline, self.listener)
         except (TypeError, ValueError, OverflowError) as error:
             self._idle.append(connection)  # nothing was sent
             self._wake_one()
@@ -248,8 +145,7 @@ class Channel:
             self._leave(gate)
             with suppress(IndexError):
                 return self._idle.pop()
-        sock, _ = self.attach(deadline, shared=False)
-        connection = Connection(sock)
+        connection = Connection(*self.attach(deadline, shared=False), self.evidence)
         self._open.add(connection)
         return connection
 
@@ -267,8 +163,11 @@ class Channel:
 
     def attach(self, deadline: float | None, *, shared: bool) -> tuple[socket.socket, int]:
         """Make a connection: a pair of sockets, of which the daemon gets one; and its key."""
-        key = next(self._keys)
+        key = new_key()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (ours, theirs):
+            # three datagrams of a large message on their way, and not one: a fifth of the wake-ups
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
         try:
             with theirs:
                 self._tell((ATTACH, key, shared), theirs.fileno(), deadline)
@@ -284,12 +183,10 @@ class Channel:
 
     def _tell(self, message: Message, fd: int | None, deadline: float | None) -> None:
         data = Encoder().encode(message)
-        rights = (
-            [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        )
+        fds = () if fd is None else (fd,)
         while True:
             try:
-                self._control.sendmsg([data], rights, socket.MSG_DONTWAIT)
+                send_control(self._control, data, fds, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 left = None if deadline is None else _left(deadline)
                 if not green.wait(self._control.fileno(), left, write=True):
@@ -363,6 +260,7 @@ class Channel:
         """In a daemon that was forked from this process: this channel's daemon is not ours."""
         self.forget_connections()
         self.running = False
+        self.evidence = None
         self._control.detach()
         self._child = None
 

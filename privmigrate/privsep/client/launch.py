@@ -19,6 +19,7 @@ from privmigrate.privsep import green, settings
 from privmigrate.privsep.client.answers import Listener
 from privmigrate.privsep.client.channel import Channel, disown_all
 from privmigrate.privsep.comm import FailedToDropPrivileges
+from privmigrate.privsep.marks import Evidence
 from privmigrate.privsep.messages import (
     DATAGRAM,
     ERROR,
@@ -28,9 +29,8 @@ from privmigrate.privsep.messages import (
     Encoder,
     Message,
     ProtocolError,
-    decode,
 )
-from privmigrate.privsep.wire import above_standard
+from privmigrate.privsep.wire import above_standard, receive_control
 
 if TYPE_CHECKING:
     from privmigrate.privsep.context import PrivContext
@@ -193,9 +193,9 @@ def _greet(
         control.settimeout(START_SECONDS)
         hello = (HELLO, VERSION, listener.level, own.log_daemon_traceback)
         control.send(Encoder().encode(hello))
-        while (message := _receive(control))[0] not in {WELCOME, ERROR}:
+        while (message := _receive(control, channel))[0] not in {WELCOME, ERROR}:
             listener.hear(message)
-        _check(context, message)
+        _check(context, message, marked=channel.evidence is not None)
         control.settimeout(None)
     except (OSError, ProtocolError) as error:
         channel.close()
@@ -206,14 +206,20 @@ def _greet(
     return channel
 
 
-def _receive(control: socket.socket) -> Message:
-    data = control.recv(DATAGRAM)
-    if not data:
-        raise ProtocolError("it ended before it answered")
-    return decode(data)
+def _receive(control: socket.socket, channel: Channel) -> Message:
+    # eventlet has no green recvmsg
+    if not green.wait(control.fileno(), START_SECONDS):
+        raise ProtocolError("it does not answer")
+    try:
+        message, fds = receive_control(control, socket.MSG_DONTWAIT)
+    except EOFError:
+        raise ProtocolError("it ended before it answered") from None
+    for fd in fds:
+        channel.evidence = Evidence(fd)  # which closes it
+    return message
 
 
-def _check(context: "PrivContext", welcome: Message) -> None:
+def _check(context: "PrivContext", welcome: Message, *, marked: bool) -> None:
     if welcome[0] == ERROR:
         raise FailedToDropPrivileges(" ".join(map(str, cast("tuple[object, ...]", welcome[4]))))
     _, version, name, uid, gid, permitted = welcome
@@ -224,4 +230,6 @@ def _check(context: "PrivContext", welcome: Message) -> None:
         )
     if name != str(context):
         raise FailedToDropPrivileges(f"{name} answered in place of {context}")
+    if not marked:
+        raise FailedToDropPrivileges(f"the daemon of {context} does not say which calls begin")
     _LOG.debug("%s runs as uid %s, gid %s, capabilities %#x", name, uid, gid, permitted)

@@ -3,11 +3,14 @@
 Nothing that an entrypoint does may end a worker, and every call that was begun is answered.
 """
 
+import time
 import traceback
 from _thread import get_ident
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.daemon.connection import Connection
+from privmigrate.privsep.marks import NUMBERS
 from privmigrate.privsep.messages import (
     ERROR,
     RESULT,
@@ -27,15 +30,19 @@ class Turn:
     Attributes:
         cancellation: ends what the thread executes.
         fds: descriptors that came with the message; whoever handles it owns them.
+        ended: when the thread's last call came back from its entrypoint (time.monotonic).
+        held: connections that the thread serves one after the other, and nobody else meanwhile.
         thread: the thread's identifier.
         is_last: the thread was replaced by another, and ends.
     """
 
-    __slots__ = ("cancellation", "fds", "is_last", "thread")
+    __slots__ = ("cancellation", "ended", "fds", "held", "is_last", "thread")
 
     def __init__(self, cancellation: Cancellation, fds: tuple[int, ...] = ()) -> None:
         self.cancellation = cancellation
         self.fds = fds
+        self.ended = 0.0
+        self.held: deque[Connection] = deque()
         self.thread = get_ident()
         self.is_last = False
 
@@ -48,21 +55,29 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
     """Run one entrypoint and answer."""
     fields: _Fields = message  # type: ignore[assignment]
     _, number, name, args, kwargs = fields
-    key = server.begin(connection, number, turn)
+    key = next(server.keys)
+    server.running[key] = (connection, number, turn)
     try:
+        # INV-15: before the look, so that whoever hung up and found no mark knows that we shall see
+        # it; and before anything is executed
+        connection.mark[0] = number % NUMBERS
         # one that gave up before we began: never execute what nobody waits for
         if connection.closed:
             return
         try:
             value = server.entrypoints.find(name)(*args, **kwargs)
+            turn.ended = _clock()
         except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer like any other
+            turn.ended = _clock()
             answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
             server.answer(connection, answer)
             return
         kind = type(value)
-        large = kind in _LARGE and is_bulky(value if kind is tuple else (value,))  # type: ignore[arg-type]
+        send = server.answer
+        if kind in _LARGE and is_bulky(value if kind is tuple else (value,)):  # type: ignore[arg-type]
+            send = server.answer_large
         try:
-            server.answer(connection, (RESULT, number, value), large=large)
+            send(connection, (RESULT, number, value))
         except (TypeError, ValueError, OverflowError) as error:
             why = explain_unsendable(value, f"the result of {name}") or str(error)
             server.answer(connection, describe_error(TypeError(why), number, tracebacks=False))
@@ -70,6 +85,7 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
         server.end(key, turn)
 
 
+_clock: Final = time.monotonic
 _LARGE: Final = frozenset((bytes, str, tuple))
 _Fields = tuple[int, int, str, tuple[object, ...], dict[str, object]]
 

@@ -25,7 +25,9 @@ def answer_hello(server: "Server", connection: Connection, message: Message, _tu
         logging.getLogger().setLevel(min(max(level, 0), _HIGHEST_LEVEL))
     permitted = read_sets().permitted
     welcome = (WELCOME, VERSION, server.name, os.getuid(), os.getgid(), permitted.mask)
-    server.answer(connection, welcome)
+    server.send_records(connection)
+    connection.send_with(welcome, server.marks.fd)
+    os.close(server.marks.fd)
     if version != VERSION:
         raise ProtocolError(f"a client of version {version}; this is version {VERSION}")
 

@@ -13,14 +13,13 @@ from privmigrate.privsep.messages import (
     ANSWER,
     DATAGRAM,
     REQUEST,
-    Decoder,
     Message,
     decode_parts,
     encode_parts,
     new_packer,
     read_lengths,
 )
-from privmigrate.privsep.wire import receive_parts, send_parts
+from privmigrate.privsep.wire import receive_parts, send_control, send_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +32,13 @@ STALL_SECONDS: Final = 30
 SOON_SECONDS: Final = 0.001
 """How long to wait for a next request; the kernel counts in ticks, of one to ten milliseconds."""
 
+NOW: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+"""Flags for a receive that takes what is there."""
+SOON: Final = int(socket.MSG_TRUNC)
+"""Flags for one that waits a little."""
+
 _STALL: Final = struct.pack("@ll", STALL_SECONDS, 0)
 _SOON: Final = struct.pack("@ll", 0, int(SOON_SECONDS * 1e6))
-_PROBE: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
-_PEEK: Final = int(socket.MSG_PEEK)
-_GLANCE: Final = bytearray(1)
-"""Where the first byte of a message goes that is only looked at; nobody reads it here."""
 
 
 @enum.unique
@@ -59,7 +59,9 @@ class Connection:
     Attributes:
         key: the client's name for it.
         shared: it carries several calls at a time.
-        misses: how often in a row the next request was not there yet; see `Server`.
+        misses: how often in a row the next request was not there yet; see `Worker`.
+        mark: the byte in which an executed call leaves its number; see `marks`.
+        read: receives a datagram into a buffer, as `recv_into`.
         state: changed by `Server` alone, as the table of requests says.
         rows: what may be asked in this state.
         closed: the client hung up, or broke the protocol; set before its calls are cancelled.
@@ -68,12 +70,13 @@ class Connection:
     __slots__ = (
         "_lock",
         "_pack",
-        "_read",
         "_write",
         "closed",
         "fd",
         "key",
+        "mark",
         "misses",
+        "read",
         "rows",
         "shared",
         "sock",
@@ -91,12 +94,13 @@ class Connection:
         self.rows: Mapping[object, Row] = {}
         self.shared = shared
         self.misses = 0
+        self.mark = memoryview(bytearray(1))
         self.closed = False
         self._lock = allocate_lock()
         # bound once: every call comes by here
         self._pack = new_packer()
         self._write = sock.send
-        self._read = sock.recv_into
+        self.read = sock.recv_into
 
     def enter(self, state: State, rows: "Mapping[object, Row]") -> None:
         """Be in a state, where these rows of the table apply."""
@@ -107,31 +111,6 @@ class Connection:
         # INV-11: here and nowhere else, when no worker can use the number any more
         self.sock.close()
 
-    def receive(self, decoder: Decoder) -> Message | None:
-        """Take one message; None where there is none to take after all.
-
-        A PARTS message is only the beginning: `receive_rest` gives the whole. Raise EOFError if
-        the client hung up, ProtocolError if it broke the protocol, and OSError.
-        """
-        try:
-            size = self._read(decoder.buffer, 0, _PROBE)
-        except BlockingIOError:
-            return None
-        return decoder.decode(size)
-
-    def receive_soon(self, decoder: Decoder) -> Message | None:
-        """As `receive`, but wait a little for a message to come.
-
-        Waiting only looks at it: a receive that waits may still take a message while the process
-        is being killed, and then nobody could tell that it was never executed.
-        """
-        try:
-            self._read(_GLANCE, 0, _PEEK)  # INV-15: not taken before there is something to execute
-            size = self._read(decoder.buffer, 0, _PROBE)
-        except BlockingIOError:
-            return None
-        return decoder.decode(size)
-
     def is_hung_up(self) -> bool:
         """Whether the client is gone, though messages of it may still be here."""
         poller = select.poll()
@@ -139,7 +118,10 @@ class Connection:
         return bool(poller.poll(0))
 
     def receive_rest(self, head: Message) -> Message:
-        """Wait for the message that a PARTS message announces; raise as `receive`."""
+        """Wait for the message that a PARTS message announces.
+
+        Raise EOFError if the client hung up, ProtocolError if it broke the protocol, and OSError.
+        """
         lengths = read_lengths(head, REQUEST)
         # a client that stops in the middle holds one worker for so long, and no longer
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
@@ -148,23 +130,32 @@ class Connection:
         return decode_parts(parts, REQUEST)
 
     def send(self, message: Message) -> None:
-        """Send one message; several threads may.
+        """Send one message; where calls share the connection, several threads may.
 
         Raise TypeError, ValueError or OverflowError for what cannot be sent, before anything is;
         OSError if the client is gone or does not read.
         """
-        with self._lock:
+        if self.shared:
+            self._lock.acquire()
+        try:
             data = self._pack(message)
             if len(data) <= DATAGRAM:
                 self._write(data)
             else:
                 self._pack = new_packer()
                 send_parts(self.sock, encode_parts(message, ANSWER))
+        finally:
+            if self.shared:
+                self._lock.release()
 
     def send_parts(self, message: Message) -> None:
         """Send a message that is known to be large, as `send` would, with one copy less."""
         with self._lock:
             send_parts(self.sock, encode_parts(message, ANSWER))
+
+    def send_with(self, message: Message, fd: int) -> None:
+        """Send one small message and a descriptor."""
+        send_control(self.sock, self._pack(message), (fd,))
 
     def shut_down(self) -> None:
         """Hang up: both sides see the end at once, whoever still holds the descriptor."""

@@ -46,6 +46,10 @@ class Entrypoints:
         """Give what answers calls of `name`; raise NameError if this is none of ours."""
         return self._ready.get(name) or self._find(name)
 
+    def has(self, name: object) -> bool:
+        """Whether this is one of ours that was called already."""
+        return name in self._ready
+
     def _find(self, name: str) -> Answer:
         with self._lock:
             answer = self._look_up(name)
