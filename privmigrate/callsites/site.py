@@ -343,5 +343,7 @@ UNRESOLVED: Final = frozenset({
 })  # fmt: skip
 """With one of these the command line is not known."""
 
-BLOCKING: Final = frozenset({Reason.REMOTE, Reason.REASSIGNED, Reason.PROCESS})
+BLOCKING: Final = frozenset({
+    Reason.REMOTE, Reason.INJECTED, Reason.REASSIGNED, Reason.PROCESS,
+})  # fmt: skip
 """With one of these it is known, but no entrypoint may take its place without a person."""
