@@ -94,12 +94,22 @@ def call_before(known: Mapping[str, Sequence[Old]], note: Note) -> object:
 def complete(note: Note) -> None:
     """Say whether the daemon would have executed the same."""
     entrypoint, args, kwargs = note.pop("asked")
-    words, refused = planned(entrypoint, args, kwargs)
+    words, environment, refused = planned(entrypoint, args, kwargs)
     ran = note.pop("ran", ())
+    assigned, rest = split_environment(ran)
     if refused:
         note["refused"] = refused
-    elif ran and not same_argv(ran, words):
+    elif ran and not (same_argv(rest, words) and assigned <= environment):
         note["differs"] = f"{ran} before, {list(words)} after"
+
+
+def split_environment(words: Sequence[str]) -> tuple[set[tuple[str, str]], Sequence[str]]:
+    """What ``env NAME=VALUE...`` in front of a command says, and the command."""
+    if not words or words[0] != "env":
+        return set(), words
+    last = next((n for n, word in enumerate(words[1:], 1) if "=" not in word), len(words))
+    assigned = [word.partition("=") for word in words[1:last]]
+    return {(name, value) for name, _, value in assigned}, words[last:]
 
 
 def _copied(value: object) -> object:
@@ -109,8 +119,8 @@ def _copied(value: object) -> object:
 
 def planned(
     entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: Mapping[str, object]
-) -> tuple[tuple[str, ...], str]:
-    """The words that the daemon would execute, or why it would not."""
+) -> tuple[tuple[str, ...], set[tuple[str, str]], str]:
+    """What the daemon would execute, with its own variables, or why it would not."""
     from privmigrate.privsep.entrypoint import _as_word
 
     words = tuple(map(_as_word, args))
@@ -118,8 +128,8 @@ def planned(
     try:
         plans = entrypoint._command.plan(*words, **named)  # noqa: SLF001 - as the entrypoint does
     except (Refused, TypeError) as error:
-        return (), f"{type(error).__name__}: {error}"
-    return plans[-1].argv if plans else (), ""
+        return (), set(), f"{type(error).__name__}: {error}"
+    return (plans[-1].argv, set(plans[-1].env), "") if plans else ((), set(), "")
 
 
 def call_old(call: Old, frame: FrameType, note: Note) -> object:
