@@ -22,6 +22,7 @@ _TREE: Final = (
     " chown 3000:3000 @/o; chmod 700 @/o"
 )
 _STAT: Final = "stat -c '%a %u %g %s %F' @/f"
+_STAT_BELOW: Final = "stat -c '%a %u %g' @/d/e/f"
 _LOOP: Final = "truncate -s 64M @/img; losetup # @/img"
 _EXT4: Final = f"{_LOOP}; mkfs.ext4 -qF #"
 _OFF: Final = "losetup -d #"
@@ -36,6 +37,9 @@ SCENARIOS: Final = (
     Scenario("chgrp 1 @/f", _FILE, _STAT),
     Scenario("chmod 644 @/f", _FILE, _STAT),
     Scenario("chmod 2770 @/d", _TREE, "stat -c %a @/d"),
+    Scenario("chown 1:1 @/d/e/f", _TREE, _STAT_BELOW),
+    Scenario("chgrp 1 @/d/e/f", _TREE, _STAT_BELOW),
+    Scenario("chmod 644 @/d/e/f", _TREE, _STAT_BELOW),
     Scenario("cat @/f", _FILE),
     Scenario("head -n 1 @/f", _FILE),
     Scenario("md5sum @/f", _FILE),
@@ -56,6 +60,10 @@ SCENARIOS: Final = (
     Scenario("stat -c %s @/d/e/f", _TREE),
     Scenario("readlink -f @/d/e/f", _TREE),
     Scenario("setfacl -m u:5:r @/f", _FILE, "getfacl -c @/f"),
+    Scenario("setfacl -m u:5:r @/d/e/f", _TREE, "getfacl -c @/d/e/f"),
+    Scenario("chattr +i @/d/e/f", _TREE, "lsattr @/d/e/f | cut -c1-20", "chattr -i @/d/e/f"),
+    Scenario("setfattr -n trusted.x -v y @/d/e/f", _TREE,
+             "getfattr --only-values -n trusted.x @/d/e/f"),
     Scenario("chattr +i @/f", _FILE, "lsattr @/f | cut -c1-20", "chattr -i @/f"),
     Scenario("setfattr -n trusted.x -v y @/f", _FILE, "getfattr --only-values -n trusted.x @/f"),
     Scenario("mknod @/n b 7 99", "", "stat -c '%F %t %T' @/n"),
@@ -87,6 +95,16 @@ SCENARIOS: Final = (
     Scenario("umount @/m", "mkdir @/m; mount -t tmpfs none @/m", "findmnt @/m; echo $?",
              "umount @/m"),
     Scenario("mount --bind @/d @/m", "mkdir @/m @/d; touch @/d/x", "ls @/m", "umount @/m"),
+    Scenario("mount -t tmpfs none @/d/e", _TREE, "findmnt -no FSTYPE @/d/e", "umount @/d/e"),
+    Scenario("mount --bind @/o @/d/e", _TREE, "findmnt @/d/e >@/found; echo $?", "umount @/d/e"),
+    Scenario("umount @/d/e", f"{_TREE}; mount -t tmpfs none @/d/e", "findmnt @/d/e; echo $?",
+             "umount @/d/e"),
+    Scenario("fsfreeze -f @/d/e",
+             f"{_LOOP}; mkfs.ext4 -qF #; {_TREE}; mount # @/d/e",
+             "fsfreeze -u @/d/e; echo $?",
+             f"fsfreeze -u @/d/e; umount @/d/e; {_OFF}"),
+    Scenario("fstrim @/d/e", f"{_LOOP}; mkfs.ext4 -qF #; {_TREE}; mount # @/d/e", "",
+             f"umount @/d/e; {_OFF}"),
     Scenario("mount # @/m", f"{_EXT4}; mkdir @/m", "touch @/m/x; ls @/m", f"umount @/m; {_OFF}"),
     Scenario("losetup # @/img", "truncate -s 64M @/img", "losetup -nO NAME,RO,BACK-FILE #", _OFF),
     Scenario("losetup -d #", _LOOP, "losetup -nO BACK-FILE #", _OFF),

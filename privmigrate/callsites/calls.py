@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.executors.base import Callee, Executor, named
 from privmigrate.callsites.frame import is_pure_call
-from privmigrate.callsites.index import Class, Function
+from privmigrate.callsites.index import Assignment, Class, Function
 from privmigrate.callsites.invocation import Invocation, function_of, target_name
 from privmigrate.callsites.making import made_of_words
 from privmigrate.callsites.passed import PARTIAL, called_as
@@ -210,8 +210,18 @@ class Calls:
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
             also_outside=executor.IN_NAMESPACE and says,
         )
-        self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts)))
+        passed = (Reason.INJECTED,) if not target and self._is_passed_in(call) else ()
+        self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts, *passed)))
         return True
+
+    def _is_passed_in(self, call: Invocation) -> bool:
+        """Whether a constructor keeps what ran it as one of its arguments, whatever that is."""
+        match call.node.func, call.base:
+            case ast.Attribute(attr=name), Instance(Class() as made):
+                own = self.analysis.project.own_assignments(made, name)
+                return any(map(_is_given_to_constructor, own))
+            case _:
+                return False
 
     def _list(self, call: Invocation, position: int) -> Segments:
         """The words of a list that is one of the arguments."""
@@ -237,6 +247,22 @@ class Calls:
             raw = raw.at(call.node, frame, call.text, call.start)
             self.analysis.record(frame, raw.doubted(doubts))
         return found
+
+
+def _is_given_to_constructor(assignment: Assignment) -> bool:
+    """Whether it assigns an argument that every caller of a constructor has to give."""
+    function, value = assignment.function, assignment.value
+    if function is None or function.node.name != "__init__" or not isinstance(value, ast.Name):
+        return False
+    given = function.node.args
+    named = [*given.posonlyargs, *given.args]
+    required = named[1 : len(named) - len(given.defaults)]
+    required += [
+        each
+        for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        if default is None
+    ]
+    return value.id in {each.arg for each in required}
 
 
 def _takes_any_words(call: Invocation) -> bool:

@@ -361,7 +361,7 @@ UNRESOLVED: Final = frozenset({
 })  # fmt: skip
 """With one of these the command line is not known."""
 
-BLOCKING: Final = frozenset({Reason.REMOTE, Reason.PROCESS})
+BLOCKING: Final = frozenset({Reason.REMOTE, Reason.INJECTED, Reason.PROCESS})
 """With one of these it is known, but no entrypoint may take its place without a person."""
 
 AS_BUILT: Final = frozenset({Reason.REASSIGNED})

@@ -100,7 +100,7 @@ def annotation(param: Param, imports: Imports) -> Expression:
             return imports.use(TYPES, _ALIASES[spec])
         case (_, spec):
             imports.use("typing", "Annotated")
-            base = "int | str" if isinstance(spec, Int) else "str"
+            base = "int | str" if isinstance(spec, Int | Any) else "str"
             return Group("Annotated[", (base, specification(spec, imports)), "]")
 
 

@@ -162,3 +162,36 @@ def test_python_2_is_said_to_be_none_of_ours(analyse: Analyse) -> None:
     (diagnostic,) = found.diagnostics
     assert diagnostic.code == "unparsed"
     assert diagnostic.span.line == 1
+
+
+GIVEN = """
+class Helper:
+    def __init__(self, {parameters}):
+        self._execute = execute
+    def exports(self):
+        self._execute('exportfs', run_as_root=True)
+class Heir(Helper):
+    def mounts(self):
+        self._execute('mount', run_as_root=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "passed"),
+    [
+        ("execute", True),
+        ("config, *, x=1, execute=None", False),
+        ("execute, config=None", True),
+        ("config, *, execute", True),
+        ("config, execute=None", False),
+    ],
+)
+def test_an_executor_that_a_constructor_is_given(
+    analyse: Analyse, *, parameters: str, passed: bool
+) -> None:
+    """Manila's GPFS driver makes its helpers with what runs here, or by ssh on another host."""
+    for site in analyse(GIVEN.format(parameters=parameters)).sites:
+        assert site.resolved
+        assert (Reason.INJECTED in site.reasons) is passed
+        assert site.typable is not passed
+        assert site.checkable is not passed

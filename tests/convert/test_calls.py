@@ -117,6 +117,16 @@ def test_numbers_are_words_too(tmp_path: Path) -> None:
     assert service.run({"dev": "eth0", "number": 3}).argv[5:6] == ("3",)
 
 
+def test_a_number_may_be_a_part_of_a_word(tmp_path: Path) -> None:
+    """`'-p%s' % port` takes the number that the option of a configuration is (cinder's LIO)."""
+    made = call("ip", word("-p", value("port")), word("a=", value("name"), ":", value("number")))
+    service = Service(tmp_path, made)
+    given = {"port": 3260, "name": "b", "number": 7}
+    assert service.run(given).argv[1:] == ("-p3260", "a=b:7")
+    with pytest.raises(Refused):
+        service.run({**given, "port": True})
+
+
 def test_sizes_are_given_as_they_are(tmp_path: Path) -> None:
     """A native truncate did not know '2G' and was reverted (cinder, 2019)."""
     service = Service(tmp_path, call("truncate", "-s", value("size"), value("path")))

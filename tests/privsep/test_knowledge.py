@@ -67,12 +67,14 @@ def test_a_verified_form_is_found_by_its_own_command_line() -> None:
 @pytest.mark.parametrize(
     ("words", "capabilities"),
     [
-        (("chown", "1:1", "f"), "CAP_CHOWN"),
+        (("chown", "1:1", "f"), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
+        (("chmod", "u+w", "f"), "CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID"),
+        (("umount", "d"), "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN"),
         (("chown", "-R", "1:1", "d"), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
         (("chown", "-hR", "1:1", "d"), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
         (("chown",), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
         (("chown", None, "d"), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
-        (("/usr/bin/chown", "1:1", "f"), "CAP_CHOWN"),
+        (("/usr/bin/chown", "1:1", "f"), "CAP_CHOWN CAP_DAC_READ_SEARCH"),
         (("ip", "-o", "link", "show"), "none"),
         (("ip", "link", "set", "show", "up"), "CAP_NET_ADMIN"),
         (("ip", "-n", "x", "link", "add", "y"), "CAP_NET_ADMIN CAP_SYS_ADMIN"),

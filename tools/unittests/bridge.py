@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 from unittest.mock import NonCallableMock
 
 from privmigrate.errors import Refused
@@ -21,6 +21,7 @@ from privmigrate.privsep.context import PrivContext
 from privmigrate.privsep.entrypoint import CommandEntrypoint
 from privmigrate.testing.evaluate import same_argv
 
+Note = dict[str, Any]
 _INSIDE: Final = ("/privmigrate/", f"/{Path(__file__).name}")
 
 
@@ -46,52 +47,80 @@ class Old:
     imports: str
 
 
-def install(reached: list[dict[str, object]], *, old: bool, facts: Path | None) -> None:
-    """Have every entrypoint of every context answered here."""
+def install(reached: list[Note], *, old: bool, facts: Path | None) -> Callable[[Note], None]:
+    """Have every entrypoint of every context answered here.
+
+    Give a function that completes what was noted of a call: it is for when a test has ended, and
+    the mocks of the machine that it made are gone.
+    """
     known = read_facts(facts) if facts is not None else {}
 
-    def answer(
-        entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: object
-    ) -> object:
-        frame = _caller()
-        note: dict[str, object] = {
-            "entrypoint": entrypoint.name,
-            "file": frame.f_code.co_filename,
-            "line": frame.f_lineno,
-        }
-        reached.append(note)
-        words, refused = planned(entrypoint, args, dict(kwargs))  # type: ignore[call-overload]
-        if refused:
-            note["refused"] = refused
-        if not old:
-            raise NoDaemon(f"{entrypoint.name}: no daemon in unit tests")
-        call = find(known, frame)
-        if call is None:
-            note["lost"] = "its call before is not known"
-            raise NoDaemon(f"{entrypoint.name}: {note['lost']}")
-        return call_old(call, frame, words, note)
-
     def calling(self: CommandEntrypoint[...], /, *args: object, **kwargs: object) -> object:
-        return answer(self, args, kwargs)
+        note: Note = {"entrypoint": self.name}
+        note["asked"] = (self, [_copied(each) for each in args], kwargs)
+        reached.append(note)
+        if not old:
+            raise NoDaemon(f"{self.name}: no daemon in unit tests")
+        return call_before(known, note)
 
     def judging(self: CommandEntrypoint[...], **_policy: object) -> Callable[..., object]:
-        return lambda *args, **kwargs: answer(self, args, kwargs)
+        return lambda *args, **kwargs: calling(self, *args, **kwargs)
 
-    for name in ("__call__", "local"):
-        setattr(CommandEntrypoint, name, calling)
-    for name in ("policy", "neutron"):
-        setattr(CommandEntrypoint, name, judging)
+    for name, instead in (
+        ("__call__", calling),
+        ("local", calling),
+        ("policy", judging),
+        ("neutron", judging),
+    ):
+        setattr(CommandEntrypoint, name, instead)
+    PrivContext._launch = _refuse  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    return complete
 
-    def refuse(context: PrivContext) -> None:
-        raise NoDaemon(f"{context!r}: no daemon in unit tests")
 
-    PrivContext._launch = refuse  # type: ignore[assignment,method-assign]  # noqa: SLF001
+def _refuse(context: PrivContext) -> None:
+    raise NoDaemon(f"{context!r}: no daemon in unit tests")
+
+
+def call_before(known: Mapping[str, Sequence[Old]], note: Note) -> object:
+    """Make the call that the caller of an entrypoint made before."""
+    frame = _caller()
+    call = find(known, frame)
+    if call is None:
+        note["lost"] = "its call before is not known"
+        raise NoDaemon(f"{note['entrypoint']}: {note['lost']}")
+    return call_old(call, frame, note)
+
+
+def complete(note: Note) -> None:
+    """Say whether the daemon would have executed the same."""
+    entrypoint, args, kwargs = note.pop("asked")
+    words, environment, refused = planned(entrypoint, args, kwargs)
+    ran = note.pop("ran", ())
+    assigned, rest = split_environment(ran)
+    if refused:
+        note["refused"] = refused
+    elif ran and not (same_argv(rest, words) and assigned <= environment):
+        note["differs"] = f"{ran} before, {list(words)} after"
+
+
+def split_environment(words: Sequence[str]) -> tuple[set[tuple[str, str]], Sequence[str]]:
+    """What ``env NAME=VALUE...`` in front of a command says, and the command."""
+    if not words or words[0] != "env":
+        return set(), words
+    last = next((n for n, word in enumerate(words[1:], 1) if "=" not in word), len(words))
+    assigned = [word.partition("=") for word in words[1:last]]
+    return {(name, value) for name, _, value in assigned}, words[last:]
+
+
+def _copied(value: object) -> object:
+    """A list that a service goes on changing, as it is now."""
+    return list(value) if isinstance(value, list) else value
 
 
 def planned(
     entrypoint: CommandEntrypoint[...], args: Sequence[object], kwargs: Mapping[str, object]
-) -> tuple[tuple[str, ...], str]:
-    """The words that the daemon would execute, or why it would not."""
+) -> tuple[tuple[str, ...], set[tuple[str, str]], str]:
+    """What the daemon would execute, with its own variables, or why it would not."""
     from privmigrate.privsep.entrypoint import _as_word
 
     words = tuple(map(_as_word, args))
@@ -99,12 +128,12 @@ def planned(
     try:
         plans = entrypoint._command.plan(*words, **named)  # noqa: SLF001 - as the entrypoint does
     except (Refused, TypeError) as error:
-        return (), f"{type(error).__name__}: {error}"
-    return plans[-1].argv if plans else (), ""
+        return (), set(), f"{type(error).__name__}: {error}"
+    return (plans[-1].argv, set(plans[-1].env), "") if plans else ((), set(), "")
 
 
-def call_old(call: Old, frame: FrameType, words: Sequence[str], note: dict[str, object]) -> object:
-    """Make the call before; what it executes is compared with `words`."""
+def call_old(call: Old, frame: FrameType, note: Note) -> object:
+    """Make the call before, and note what it executes."""
     scope = scope_of(frame, call.imports)
     *building, last = missing_from(scope, call.body)
     in_namespace = call.executor.endswith(".netns.execute")
@@ -113,9 +142,7 @@ def call_old(call: Old, frame: FrameType, words: Sequence[str], note: dict[str, 
 
         def execute(*args: object, **kwargs: object) -> object:
             given = args[1:] if in_namespace else args  # which namespace is said first
-            ran = [str(each) for each in words_of(given)]
-            if words and not same_argv(ran, list(words)):
-                note["differs"] = [ran, list(words)]
+            note["ran"] = [str(each) for each in words_of(given)]
             return executor(*given, **kwargs)
 
         note["executor"] = kind_of(executor)
@@ -146,6 +173,8 @@ def touched(statement: ast.stmt) -> set[str]:
                 found.add(name)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
                 found.add(name)
+            case _:
+                pass
     return found
 
 

@@ -8,6 +8,7 @@ took the place of is made after all, and both are compared.
 """
 
 import argparse
+import importlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import time
 import unittest
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -25,10 +26,11 @@ _LONGEST = 6000
 class Results(unittest.TestResult):
     """Writes down how each test ends."""
 
-    def __init__(self, out: TextIO, reached: "list[dict[str, object]]") -> None:
+    def __init__(self, out: TextIO) -> None:
         super().__init__()
         self._out = out
-        self._reached = reached
+        self.reached: list[dict[str, object]] = []
+        self.complete: Callable[[dict[str, object]], None] = dict.clear
         self._outcome, self._text, self._since = "passed", "", 0.0
 
     def _write(self, **fields: object) -> None:
@@ -39,17 +41,19 @@ class Results(unittest.TestResult):
         """A test that hangs is known by its line without an end."""
         super().startTest(test)
         self._outcome, self._text, self._since = "passed", "", time.monotonic()
-        self._reached.clear()
+        self.reached.clear()
         self._write(test=test.id(), outcome="started")
 
     def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's
         """Everything about it is known."""
         super().stopTest(test)
+        for each in self.reached:
+            self.complete(each)
         self._write(
             test=test.id(),
             outcome=self._outcome,
             text=self._text,
-            reached=list(self._reached),
+            reached=list(self.reached),
             seconds=round(time.monotonic() - self._since, 3),
         )
         logging.getLogger().handlers.clear()
@@ -109,17 +113,17 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     sys.path.insert(0, str(Path.cwd()))
     warnings.simplefilter("ignore")
-    reached: list[dict[str, object]] = []
     loader = unittest.TestLoader()
     suite = unittest.TestSuite(loader.loadTestsFromName(name) for name in given.modules)
-    if given.entrypoints:
-        import bridge
-
-        bridge.install(reached, old=given.entrypoints == "old", facts=given.facts)
     only = set(given.only.read_text().splitlines()) if given.only else None
     tests = [each for each in _flat(suite) if only is None or each.id() in only]
     with given.results.open("w") as out:
-        results = Results(out, reached)
+        results = Results(out)
+        if given.entrypoints:
+            bridge = importlib.import_module("bridge")
+            results.complete = bridge.install(
+                results.reached, old=given.entrypoints == "old", facts=given.facts
+            )
         for test in tests:
             test(results)
         out.write(json.dumps({"outcome": "done"}) + "\n")
