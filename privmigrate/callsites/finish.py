@@ -87,6 +87,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         via=first.via,
         through=first.through,
         sentinel=first.sentinel,
+        also_outside=first.also_outside,
     )
 
 
@@ -256,10 +257,8 @@ def _is_unused(raw: RawSite, name: str) -> bool:
     function = raw.frame.function
     if function is None:
         return False
-    return not any(
-        isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load)
-        for each in ast.walk(function.node)
-    )
+    named = raw.frame.module.body(function.node).names.get(name, ())
+    return not any(isinstance(each.ctx, ast.Load) for each in named)
 
 
 def _handlers(raw: RawSite) -> Iterator[str]:

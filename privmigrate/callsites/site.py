@@ -290,6 +290,7 @@ class Site:
         via: for a call through a wrapper of the project, the wrappers' qualified names, outermost
             first; empty for a direct call.
         sentinel: that it runs as root is said by a word of its list (``sudo``), to whoever gets it.
+        also_outside: it runs as root also where the namespace that it names is none.
         through: functions of the project between the call and the executor that only pass
             everything on.
     """
@@ -312,6 +313,7 @@ class Site:
     via: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     sentinel: bool = False
+    also_outside: bool = False
 
     @property
     def resolved(self) -> bool:

@@ -12,7 +12,7 @@ from importlib import import_module
 # than everything else that --help does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
     from typing import Final
 
@@ -134,6 +134,18 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     for line in why.splitlines():
         print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
+
+
+def print_diff(lines: "Iterable[str]") -> None:
+    """Print a diff of what other people wrote, which a terminal shows and does not obey."""
+    from privmigrate.diagnostics import printable
+
+    watched = sys.stdout.isatty()
+    for line in lines:
+        text = line.removesuffix("\n")
+        print(printable(text.expandtabs()) if watched else text)
+        if text == line:
+            print("\\ No newline at end of file")
 
 
 def _help() -> str:

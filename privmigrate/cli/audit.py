@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from privmigrate.audit.finding import Level
@@ -14,13 +13,13 @@ from privmigrate.audit.report import (
     Report,
     as_json,
     as_text,
-    count,
     listed,
     score_as_json,
     score_as_text,
 )
-from privmigrate.diagnostics import printable
-from privmigrate.errors import InputError, InternalError
+from privmigrate.diagnostics import counted
+from privmigrate.errors import InputError
+from privmigrate.linux.reading import read_regular
 
 COULD_NOT_RUN: Final = 255
 PROFILES: Final = ("production", "migrate")
@@ -78,13 +77,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge and print."""
-    try:
-        if arguments.explain is not None:
-            return _explain(arguments.explain)
-        return _audit(arguments)
-    except (InputError, InternalError) as error:
-        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
-        return COULD_NOT_RUN
+    if arguments.explain is not None:
+        return _explain(arguments.explain)
+    return _audit(arguments)
 
 
 def _explain(code: str) -> int:
@@ -133,10 +128,10 @@ def _audit(arguments: argparse.Namespace) -> int:
         accepted += more
     looked_at = listed(
         [
-            count(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
-            count(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
-            count(len({g.walk.path for g in evidence.guarded}), "path"),
-            count(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
+            counted(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
+            counted(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
+            counted(len({g.walk.path for g in evidence.guarded}), "path"),
+            counted(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
         ]
     )
     report = Report(findings, accepted, gone, looked_at)
@@ -164,7 +159,7 @@ def _read_baseline(path: str) -> dict[str, int]:
     from privmigrate.audit.accepted import read_baseline
 
     try:
-        return read_baseline(Path(path).read_text("utf-8"), path)
+        return read_baseline(read_regular(path).decode(), path)
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that none can have
         why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
         raise InputError(

@@ -14,11 +14,18 @@ from privmigrate.argv.unify import unify
 from privmigrate.callsites.site import Site
 from privmigrate.convert.admit import admit
 from privmigrate.convert.as_built import as_built_ops, is_as_built
-from privmigrate.convert.assemble import Assembled, arguments, assemble
+from privmigrate.convert.assemble import Assembled, arguments, assemble, share
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
 from privmigrate.convert.listed import listed_ops, native_op
-from privmigrate.convert.made import by_site, front_names, kind_of, op_of, with_ahead
+from privmigrate.convert.made import (
+    by_site,
+    front_names,
+    is_only_under,
+    kind_of,
+    op_of,
+    with_ahead,
+)
 from privmigrate.convert.operation import (
     Op,
     Width,
@@ -165,10 +172,11 @@ def _typed(group: _Group) -> tuple[Op, list[Plan]] | None:
     assembled = assemble(op.command, group.template, shapes)
     if assembled is None:
         return None
+    assembled = share(assembled, group.template, shapes)
     variables = op.params
     words, params = assembled.words, (*assembled.params, *variables)
     op = replace(op, words=words, params=params, prefixes=front_names(group.fronts))
-    op = replace(op, width=_width(op, group.members))
+    op = replace(op, width=_width(op, group.members), only_under=is_only_under(group.members))
     plans = []
     for site, mine in by_site(group.members):
         shapes_of_site = {each.shape.template for each in mine}
@@ -219,5 +227,6 @@ def _merged(one: Op, other: Op) -> Op:
         sources=tuple(sorted({*one.sources, *other.sources})),
         candidates=tuple(dict.fromkeys((*one.candidates, *other.candidates))),
         prefixes=tuple(sorted({*one.prefixes, *other.prefixes})),
+        only_under=one.only_under and other.only_under,
         stdin=one.stdin or other.stdin,
     )

@@ -8,7 +8,15 @@ from privmigrate.argv.spec import Choice
 from privmigrate.convert.admit import signal_of
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
-from privmigrate.convert.made import by_site, call_of, front_names, kind_of, op_of, with_ahead
+from privmigrate.convert.made import (
+    by_site,
+    call_of,
+    front_names,
+    is_only_under,
+    kind_of,
+    op_of,
+    with_ahead,
+)
 from privmigrate.convert.operation import Cat, Kill, Kind, Op
 from privmigrate.convert.plan import Plan
 from privmigrate.convert.shape import Shape, Slot
@@ -27,7 +35,7 @@ def listed_ops(candidates: Sequence[Candidate]) -> Iterator[tuple[Op, list[Plan]
     for members in kinds.values():
         fronts = frozenset(each.front.prefix.name for each in members if each.front)
         op = replace(of_commands(members), templates=templates_of(members))
-        op = replace(op, prefixes=front_names(fronts))
+        op = replace(op, prefixes=front_names(fronts), only_under=is_only_under(members))
         plans = []
         for site, mine in by_site(members):
             slots = [value for _, value in mine[0].environment if isinstance(value, Slot)]

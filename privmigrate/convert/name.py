@@ -109,13 +109,13 @@ def name_ops(
 
 
 def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
-    """Who gets a name first: what is narrow, then what is plainly the command."""
+    """Who gets a name first: what is narrow, then what is plainly the command, then rules' own."""
     wide = op.rest is not None
     if op.calls:
         names = op.environment.combinations if op.environment else ()
         order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
-        return wide, bool(op.templates), order
-    return wide, op.environment is not None, op.sources
+        return wide, bool(op.templates), (1, *order)
+    return wide, op.environment is not None, (0, *op.sources)
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:

@@ -69,15 +69,8 @@ class Call:
     function: str = ""
 
     def __str__(self) -> str:
-        """As it is printed in comments and tables."""
+        """As it is printed in tables."""
         return f"{self.file}:{self.line}"
-
-    def within(self, room: int) -> str:
-        """The same in so many characters, without the outermost folders if need be."""
-        text = str(self)
-        while len(text) > room and "/" in text:
-            text = text.partition("/")[2]
-        return text
 
     @property
     def module(self) -> str:
@@ -215,6 +208,7 @@ class Op:
         within: the folder that its path is checked to lie in, for a native.
         calls: the call sites that it was made from, sorted.
         prefixes: names of the prefix classes that it may run under.
+        only_under: no call runs it without one of them.
         capabilities: what its commands get; None means everything its context has.
         module, name, context: where it goes and what it is called.
     """
@@ -244,6 +238,7 @@ class Op:
     within: str = ""
     calls: tuple[Call, ...] = ()
     prefixes: tuple[str, ...] = ()
+    only_under: bool = False
     capabilities: tuple[str, ...] | None = None
     module: str = ""
     name: str = ""

@@ -6,6 +6,7 @@ statements that build the command line. `privmigrate.testing.equivalence` finds 
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -39,6 +40,8 @@ _CHOICES: Final[Mapping[str | None, tuple[object, ...]]] = {
     "raise_timeout": (True, False),
 }
 _EXECUTE: Final = "execute"
+_ODD: Final = re.compile(r"[^\w./ -]")
+"""What of a file's name is not printed into code: it may end a docstring."""
 
 PROVES: Final = "from privmigrate.testing.equivalence import prove"
 CONFTEST: Final = '''\
@@ -61,8 +64,9 @@ def test_module(
 ) -> str:
     """The text of the tests for one file."""
     modules = sorted({f"{target.package}.{each.use.op.module}" for each in replacements})
+    name = _ODD.sub("?", document.name)
     lines = [
-        f'"""Calls of {document.name} before and after they were rewritten, compared."""',
+        f'"""Calls of {name} before and after they were rewritten, compared."""',
         "",
         *(f"import {module}" for module in modules),
         PROVES,

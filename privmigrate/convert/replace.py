@@ -16,7 +16,6 @@ from privmigrate.callsites.site import AS_BUILT, TIMED_OPTIONS, Convention, Reas
 from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import (
     Document,
-    Function,
     bound_names,
     loaded_names,
     parse_expression,
@@ -206,15 +205,14 @@ def _check_way(call: ast.Call, use: Use, document: Document) -> None:
                 Because.WRAPPER, f"is given {first.value!r} before the command", "through-wrapper"
             )
     passing = {each.rpartition(".")[2] for each in use.site.through}
-    for function in ast.walk(document.tree):
-        if isinstance(function, Function) and function.name in passing:
-            for node in ast.walk(function):
-                if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-                    raise _Stays(
-                        Because.WRAPPER,
-                        f"goes through {function.name}, which gives back something else as well",
-                        "through-wrapper",
-                    )
+    for function in (each for name in passing for each in document.functions.get(name, ())):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+                raise _Stays(
+                    Because.WRAPPER,
+                    f"goes through {function.name}, which gives back something else as well",
+                    "through-wrapper",
+                )
 
 
 def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:
@@ -339,12 +337,9 @@ def _builds(node: ast.expr, document: Document) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-    functions = [
-        each
-        for each in ast.walk(document.tree)
-        if isinstance(each, ast.FunctionDef) and each.name == name
-    ]
-    return len(functions) == 1 and only_builds(functions[0])
+    functions = document.functions.get(name, [])
+    only = functions[0] if len(functions) == 1 else None
+    return isinstance(only, ast.FunctionDef) and only_builds(only)
 
 
 def _check_scope(use: Use, call: ast.Call, form: Call, document: Document) -> None:

@@ -78,7 +78,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         timeout: float | None = None,
     ) -> None:
         super().__init__(context, command, timeout)
-        self.answer = command.checked
+        self.answer = command.answer if command.only_under else command.checked
         self._command = command
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
@@ -187,7 +187,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
             if run_as_root and self._context.client_mode:
                 asked = cast("Entrypoint[..., object]", self)
                 return _as_result(self._context.call(asked, words, limited, within))
-            return cast("ExecResult", self.answer(*words, **limited))
+            return cast("Callable[..., ExecResult]", self._command.checked)(*words, **limited)
 
         describe = cast("Callable[..., Callable[[], str]]", self._command.describe)
         return ask, describe(*words, **named)

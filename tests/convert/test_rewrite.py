@@ -555,6 +555,16 @@ def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
     )
 
 
+def test_an_argument_by_name_that_is_too_long_stands_below_its_name() -> None:
+    properties = "connection_properties['discovery_auth_username_of_theirs']"
+    login = op("chmod", "777", "USERNAME_OF_TARGET", name="x", keywords=("username_of_target",))
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)").replace(
+        "path)", "connection_properties)"
+    )
+    text = rewritten(source, use(source, "utils.execute(", properties, of=login)).decode()
+    assert f"        username_of_target=(\n            {properties}))\n" in text
+
+
 def test_a_sum_that_is_too_long_is_broken_at_every_plus() -> None:
     """No line is longer than 79 columns; what is added up first stays first."""
     terms = [

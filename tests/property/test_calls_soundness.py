@@ -344,14 +344,15 @@ def test_calls_are_run_as_they_were(
 
 
 def refused_on_purpose(shape: calls.Template, bound: Mapping[str, object]) -> bool:
-    """Nothing at all below a folder, and an option that the caller chooses by what is none."""
+    """Nothing at all below a folder, an option by what is none, and no name within sysctl's."""
     framed = [
         (part.text, bound.get(after.source, ""))
         for segment in _flat(shape.segments)
         for part, after in itertools.pairwise(segment.parts)
         if isinstance(part, calls.Text) and isinstance(after, calls.Value)
     ]
-    return any(text == "-" or value == "" for text, value in framed)
+    named = shape.command == "sysctl" and any(set("/= ") & set(str(each)) for _, each in framed)
+    return named or any(text == "-" or value == "" for text, value in framed)
 
 
 def _flat(segments: Sequence[calls.Segment]) -> Iterator[calls.Word]:

@@ -355,3 +355,38 @@ def test_oslo_concurrency_calls_it(service: Path) -> None:
         cwd="/",
     )
     assert done.stdout == "('0\\n', '')\n99 True\n", done.stderr
+
+
+def test_a_python_without_privmigrate_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "python"
+    bare.write_text('#!/bin/sh\nexec /usr/bin/env python3 -S "$@"\n')
+    bare.chmod(0o755)
+    words = ("--config", "/etc/x/x.conf", "--python", str(bare), "--interpreter", sys.executable)
+    assert main(["shim", "install", "--service", USER, *words, "--dry-run"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == (
+        f"privmigrate: {bare} cannot run privmigrate: ModuleNotFoundError: No module named"
+        " 'privmigrate' (--python names the one that has it)"
+    )
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_without_root_nothing_is_begun(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--config", "/etc/x/rootwrap.conf"] if action == "install" else []
+    os.seteuid(65534)
+    try:
+        assert main(["shim", action, "--service", "nosuch", *words]) == 2
+    finally:
+        os.seteuid(0)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
+
+
+def test_a_user_who_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["shim", "install", "--service", "nosuch", "--config", "/etc/x/x.conf", "--dry-run"])
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "note: there is no user nosuch here (--user names the service's)"
+    )
