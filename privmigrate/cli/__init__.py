@@ -78,7 +78,8 @@ def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: whoever did that wants nothing to be said
             setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    lacking = {"strict", "surrogateescape"}  # the latter in the locale C
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in lacking:
         # names of files may hold bytes that are no text, and the locale may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import unified_diff
 from enum import Enum
-from io import TextIOWrapper
 from itertools import chain
 from keyword import iskeyword
 from pathlib import Path
@@ -114,7 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.convert.place import Needs
     from privmigrate.convert.source import read_sources, relabel
 
-    _allow_any_script()
     package = _package(arguments.package)
     sources = read_sources(arguments.paths)
     rules = relabel(sources.rules, sources.labels)
@@ -248,13 +246,6 @@ def _next(arguments: argparse.Namespace) -> str:
     for path in arguments.paths:
         words += ["--filters", path]
     return shlex.join(["privmigrate", "rewrite", *words, "--diff"])
-
-
-def _allow_any_script() -> None:
-    """Names in filters may be in a script that the terminal cannot show."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _package(name: str) -> str:

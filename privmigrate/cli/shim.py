@@ -191,10 +191,11 @@ def _install(arguments: argparse.Namespace) -> int:
     if not image and not arguments.dry_run:
         _check_root("install")
     if not image:
-        _note_user(request.user)
         commands.check_interpreter(request.interpreter, request.python)
         needed = needs(_check(request))
     plan = install.make_plan(request, needed)
+    if not image:
+        _note_user(request.user)
     print("\n".join(plan.lines()))
     if arguments.dry_run:
         return 0

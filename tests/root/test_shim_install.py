@@ -373,20 +373,31 @@ def test_a_python_without_privmigrate_is_one_line(
 
 
 @pytest.mark.parametrize("action", ["install", "uninstall"])
-def test_without_root_nothing_is_begun(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_root_nothing_is_begun(action: str) -> None:
     words = ["--config", "/etc/x/rootwrap.conf"] if action == "install" else []
-    os.seteuid(65534)
-    try:
-        assert main(["shim", action, "--service", "nosuch", *words]) == 2
-    finally:
-        os.seteuid(0)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
-
-
-def test_a_user_who_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["shim", "install", "--service", "nosuch", "--config", "/etc/x/x.conf", "--dry-run"])
-    assert capsys.readouterr().err.splitlines()[0] == (
-        "note: there is no user nosuch here (--user names the service's)"
+    done = subprocess.run(
+        [sys.executable, "-m", "privmigrate", "shim", action, "--service", "nosuch", *words],
+        cwd=PROJECT,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
+
+
+def test_a_user_who_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "x.conf"
+    config.write_text("[DEFAULT]\nfilters_path=/nowhere\nexec_dirs=/usr/bin\n")
+    top = "/" + tmp_path.parts[1]
+    words = ("--service", "nosuch", "--config", str(config), "--accept-writable", top)
+    assert main(["shim", "install", *words, "--dry-run"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "note: there is no user nosuch here (--user names the service's)"
+    ]
