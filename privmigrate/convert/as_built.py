@@ -35,7 +35,7 @@ def is_as_built(site: Site, candidates: Sequence[Candidate]) -> bool:
         return True
     slots = [value for each in candidates for _, value in each.environment]
     unknown = any(not isinstance(value, str) and not value.whole for value in slots)
-    return len(candidates) > 1 and (unknown or not site.words_source)
+    return unknown or (len(candidates) > 1 and not site.words_source)
 
 
 def _stands_in_list(candidate: Candidate) -> bool:

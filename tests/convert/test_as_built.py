@@ -154,6 +154,16 @@ def test_other_things_in_front_stay(change: dict[str, object]) -> None:
     assert stays.why in {Why.UNRESOLVED, Why.NO_RULE}
 
 
+def test_a_variable_that_no_expression_at_the_call_gives() -> None:
+    """One shape, which a typed call would have to be told the value for."""
+    made = replace(call(ENVIRONMENTS[1]), reasons=())
+    use = use_of(RULES, made)
+    assert use.as_built
+    assert [each.source for each in use.arguments] == ["cmd"]
+    known = template("lvs", value("vg"), env={"LC_ALL": "C", "LVM_SYSTEM_DIR": value("folder")})
+    assert use_of(RULES, replace(made, templates=(known,))).form is Form.TYPED
+
+
 def test_a_call_with_another_doubt_stays() -> None:
     made = call(*ENVIRONMENTS)
     for reason in (Reason.REMOTE, Reason.INJECTED, Reason.OPTIONS):

@@ -64,6 +64,18 @@ def test_what_says_how_a_result_is_judged_is_kept(options: str, judged: str) -> 
     ).replace("(        ", "(").replace("        ", "")
 
 
+def test_limits_of_time_are_kept_where_they_mean_the_same() -> None:
+    """Those of os-brick's executor; processutils raises another error for `timeout`."""
+    options = "attempts=3, timeout=300, interval=10, backoff_rate=2, raise_timeout=None"
+    line = f"utils.execute('chmod', '777', path, run_as_root=True, {options})"
+    after = call_in(line, through=("os_brick.executor.Executor._execute",))
+    joined = "".join(after.split())
+    assert "chmod_777.policy(attempts=3,timeout=300,interval=10)(path)" in joined
+    source = IMPORTS + body(line)
+    _, left = outcome(source, use(source, "utils.execute(", "path"))
+    assert [each.because for each in left] == [Because.OPTIONS]
+
+
 def test_a_conditional_root_is_asked_once() -> None:
     after = call_in(
         "utils.execute('chmod', '777', path, run_as_root=self._as_root, check_exit_code=False)",

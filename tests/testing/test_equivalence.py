@@ -131,6 +131,32 @@ def test_neutrons_convention_is_compared() -> None:
         prove(before, lambda path: chmod_777(path)[0], convention="list")
 
 
+def test_limits_of_time_and_waits_are_compared() -> None:
+    def before(path: object, execute: Before) -> object:
+        return execute("chmod", "777", path, run_as_root=True, attempts=3, timeout=5, interval=1)
+
+    rows = (
+        ({"attempts": 3, "timeout": 5, "interval": 1}, True),
+        ({"attempts": 3, "timeout": 5}, False),
+        ({"attempts": 3, "interval": 1}, False),
+        ({"attempts": 3, "timeout": 6, "interval": 1}, False),
+        ({"attempts": 3, "timeout": 5, "interval": 1, "backoff_rate": 3}, False),
+    )
+    for options, same in rows:
+        if same:
+            prove(before, _judged(options), convention="timed")
+        else:
+            with pytest.raises(NotProven):
+                prove(before, _judged(options), convention="timed")
+
+
+def _judged(options: dict[str, float]) -> Before:
+    def after(path: object) -> object:
+        return chmod_777.policy(**options)(path)  # type: ignore[arg-type]
+
+    return after
+
+
 def test_what_is_not_given_is_not_None_as_text() -> None:  # noqa: N802 - that None
     """`mkfs(label=None)` lost the label, or made one of that name, when people moved it."""
     with pytest.raises(NotProven):
