@@ -145,11 +145,10 @@ class Server(ABC):
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
         """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
-        log = self.executor.log
-        words = " ".join(argv)
         try:
             return self.executor.prepare(argv, environ)
         except client.Quit as quit_:
+            log, words = self.executor.log, " ".join(argv)
             self.report.count("refused", quit_.message)
             if quit_.status == EXIT_NO_EXECUTABLE:
                 log.to_syslog_only(client.WARNING, f"Executable not found for: {words}")
