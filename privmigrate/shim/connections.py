@@ -17,7 +17,7 @@ from typing import Final
 from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
 from privmigrate.shim import client
 from privmigrate.shim.daemon import Executor, Outgrown, Started, Streams
-from privmigrate.shim.report import Report
+from privmigrate.shim.report import Report, remove_dead
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -46,6 +46,7 @@ class Server(ABC):
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
         limit = self.executor.built.config.daemon_timeout
+        remove_dead()
         self.report.write()
         while not self._stop.wait(1):
             self.report.write()
