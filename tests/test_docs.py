@@ -26,6 +26,8 @@ DOCUMENTS: Final = [
 ]
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN: Final = re.compile(r"<!-- not run: .{10,} -->\n\Z")
+PLACE: Final = re.compile(r"`(\w[\w.*-]*/[\w./*-]*)`")
+BASES: Final = (PROJECT, PROJECT / "privmigrate")
 LINK: Final = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 each_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT))
@@ -101,6 +103,20 @@ def test_links_lead_to_files(document: Path) -> None:
     targets = [match[1] for match in LINK.finditer(document.read_text())]
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+@each_document
+def test_files_that_are_named_are_there(document: Path) -> None:
+    """From the checkout or from the package; what stands for any name is in capitals."""
+    prose = BLOCK.sub("", document.read_text())
+    wrong = [
+        name
+        for name in PLACE.findall(prose)
+        if any((base / name.partition("/")[0]).is_dir() for base in BASES)
+        and not any(list(base.glob(name.rstrip("/"))) for base in BASES)
+        and not re.search("[A-Z]{4}", name)
+    ]
+    assert wrong == []
 
 
 def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def describe(learned: Learned) -> str:
     if known is None:
         compared = "not in the table"
     elif not known.bounded:
-        compared = "unbounded in the table"
+        compared = "without a set in the table"
     elif found == known.capabilities:
         compared = "as in the table"
     elif found <= known.capabilities or (

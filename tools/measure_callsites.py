@@ -45,9 +45,9 @@ class Measured:
     rows: tuple[Row, ...]
 
 
-def measure(folder: Path) -> Measured:
-    """Find the calls of a release and convert its filters for them."""
-    findings = find_sites([str(folder)])
+def measure(folder: Path, findings: Findings | None = None) -> Measured:
+    """Find the calls of a release, unless they are known, and convert its filters for them."""
+    findings = findings or find_sites([str(folder)])
     files = sorted(str(path) for path in folder.rglob("*.filters"))
     rules: tuple[Rule, ...] = ()
     if files:

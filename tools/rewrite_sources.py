@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = PROJECT / ".cache"
@@ -74,32 +74,53 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def rewritten(name: str, work: Path) -> Measured:
-    """Rewrite a copy of a project in `work`."""
-    folder, package, where = SOURCES[name]
-    source = CACHE / "sources" / folder
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A copy of a project in which calls were replaced.
+
+    Attributes:
+        told: what `rewrite --json` says.
+        changed: the files that are not what they were.
+        command: how the same would be done again, without its options.
+    """
+
+    told: dict[str, Any]
+    changed: tuple[Path, ...]
+    command: tuple[str, ...]
+
+
+def rewrite_copy(name: str, source: Path, work: Path) -> Rewritten:
+    """Copy a project's package from `source` to `work`, convert with its calls, replace these."""
+    _, package, where = SOURCES[name]
     shutil.copytree(source / package, work / package, dirs_exist_ok=True)
     filters = [str(path) for each in where for path in (CACHE / each).rglob("rootwrap.d")]
     given = [word for path in filters for word in ("--filters", path)]
     # some have a package of that name already
     taken = (source / package / "privileged").exists()
     to = f"{package}.{'entrypoints' if taken else 'privileged'}"
+    command = ("rewrite", package, "--to", to, *given)
     with inside(work):
         run("convert", *filters, "--callsites", package, "--package", to)
         before = {path: path.read_bytes() for path in Path(package).rglob("*.py")}
-        told = json.loads(
-            run("rewrite", package, "--to", to, *given, "--prove", "proofs", "--json")
-        )
-        changed = [path for path in before if path.read_bytes() != before[path]]
-        again = json.loads(run("rewrite", package, "--to", to, *given, "--check", "--json"))
-        proven, unproven = prove() if changed else (0, ())
-        findings = lint(work, changed) - lint(source, changed)
+        told = json.loads(run(*command, "--prove", "proofs", "--json"))
+        changed = tuple(path for path in sorted(before) if path.read_bytes() != before[path])
+    return Rewritten(told, changed, command)
+
+
+def rewritten(name: str, work: Path) -> Measured:
+    """Rewrite a copy of a project in `work`."""
+    source = CACHE / "sources" / SOURCES[name][0]
+    done = rewrite_copy(name, source, work)
+    with inside(work):
+        again = json.loads(run(*done.command, "--check", "--json"))
+        proven, unproven = prove() if done.changed else (0, ())
+        findings = lint(work, done.changed) - lint(source, done.changed)
     return Measured(
-        told["summary"],
-        Counter(each["code"] for each in told["left"]),
+        done.told["summary"],
+        Counter(each["code"] for each in done.told["left"]),
         proven,
         unproven,
-        tuple(str(path) for path in changed if not compiles(work / path)),
+        tuple(str(path) for path in done.changed if not compiles(work / path)),
         tuple(findings.elements()),
         len(again["rewritten"]) + len(again["tests"]),
     )
@@ -110,7 +131,8 @@ def run(*words: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "privmigrate", *words], capture_output=True, text=True, check=False
     )
-    if done.returncode not in {0, 1, 3}:
+    # an error that nobody expected ends with 1 too
+    if done.returncode not in {0, 1, 3} or "Traceback (most recent call last)" in done.stderr:
         raise SystemExit(f"privmigrate {' '.join(words)}: {done.stderr}")
     return done.stdout
 

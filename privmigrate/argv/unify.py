@@ -179,7 +179,7 @@ def join(one: ArgSpec, other: ArgSpec) -> ArgSpec | None:
         return one
     if covers(other, one):
         return other
-    values, others = _constants(one), _constants(other)
+    values, others = constants_of(one), constants_of(other)
     if values is not None and others is not None:
         together = tuple(dict.fromkeys((*values, *others)))
         return Choice(together) if len(together) <= MAX_CONSTANTS else None
@@ -192,7 +192,7 @@ def covers(wide: ArgSpec, narrow: ArgSpec) -> bool:
         return True
     if isinstance(wide, PathWithin):
         return False  # it changes what it accepts
-    constants = _constants(narrow)
+    constants = constants_of(narrow)
     if constants is not None:
         return all(word_test(wide)(each) is None for each in constants)
     match wide, narrow:
@@ -227,7 +227,8 @@ def _is_operand(pattern: str) -> bool:
     return _OPERAND_PATTERN.fullmatch(pattern) is not None
 
 
-def _constants(spec: ArgSpec) -> tuple[str, ...] | None:
+def constants_of(spec: ArgSpec) -> tuple[str, ...] | None:
+    """The words that it accepts, where these are listed."""
     match spec:
         case Const(text):
             return (text,)

@@ -12,7 +12,7 @@ from typing import Final
 
 from privmigrate.audit.annotations import last_name, read_hole, read_slot
 from privmigrate.audit.runnable import ANY_WORD, ANYTHING, Slot, fixed
-from privmigrate.audit.spread import by_program, command_lines, repeated, tail_of
+from privmigrate.audit.spread import by_program, command_lines, parts_of, repeated, tail_of
 from privmigrate.diagnostics import Span
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -138,6 +138,9 @@ class Reader:
                 before = () if id(node) in self._always else self._values.get(name, ())
                 known = _alternatives(value) if len(names) == 1 else ()
                 self._values[name] = (*before, *known) if known else ()
+                self._lines.pop(name, None)
+                if rows := parts_of(value, self._lines):
+                    self._lines[name] = rows
 
     def _extend(self, name: str, value: ast.expr, tainted: set[str], node: ast.AST) -> None:
         """Words that are added to a list, certainly or perhaps."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from privmigrate.audit.accepted import Accepted
 from privmigrate.audit.finding import Finding, Level
 from privmigrate.audit.score import Score
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 
 FINE, WARNINGS, FAILURES = 0, 1, 2
 
@@ -34,7 +34,7 @@ class Report:
         by_level = ", ".join(
             f"{counts[level]} {level}" for level in reversed(Level) if counts[level]
         )
-        text = f"{count(len(self.findings), 'finding')}{f': {by_level}' if by_level else ''}"
+        text = f"{counted(len(self.findings), 'finding')}{f': {by_level}' if by_level else ''}"
         if self.accepted:
             text += f"; {len(self.accepted)} accepted"
         if self.gone:
@@ -113,11 +113,6 @@ def score_as_json(score: Score) -> dict[str, object]:
             for line in score.lines
         ],
     }
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def listed(parts: Sequence[str]) -> str:

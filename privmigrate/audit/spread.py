@@ -17,6 +17,7 @@ MAX_ROWS: Final = 16
 # How often a repeated word is written down: no known way needs more of them.
 _OFTEN: Final = 3
 _LISTED: Final = "CommandLines"
+_PARTS: Final = "parts_of"
 
 
 def command_lines(annotation: ast.expr | None) -> tuple[tuple[ast.expr, ...], ...]:
@@ -82,9 +83,32 @@ def _is_spread_of(word: ast.expr, names: set[str]) -> bool:
     return isinstance(word, ast.Starred) and tail_of(word.value) in names
 
 
+def parts_of(
+    value: ast.expr | None, lines: Mapping[str, tuple[tuple[ast.expr, ...], ...]]
+) -> tuple[tuple[ast.expr, ...], ...]:
+    """The rows of ``parts_of(words)``, which takes ``env`` and its variables off; or none."""
+    match value:
+        case ast.Call(func=function, args=[ast.Name(id=name)]) if last_name(function) == _PARTS:
+            return tuple(map(_without_variables, lines.get(name, ())))
+        case _:
+            return ()
+
+
+def _without_variables(row: tuple[ast.expr, ...]) -> tuple[ast.expr, ...]:
+    if not (isinstance(row[0], ast.Constant) and row[0].value == "env"):
+        return row
+    for place, word in enumerate(row[1:], 1):
+        # the first fixed word that sets nothing is the command
+        if isinstance(word, ast.Constant) and "=" not in str(word.value):
+            return row[place:]
+    return row
+
+
 def tail_of(node: ast.expr) -> str:
-    """The name in ``name[1:]``; "" for anything else."""
+    """The name in ``name[1:]``, or in ``name.args`` of a line taken apart; "" for others."""
     match node:
+        case ast.Attribute(value=ast.Name(id=name), attr="args"):
+            return name
         case ast.Subscript(
             value=ast.Name(id=name), slice=ast.Slice(lower=ast.Constant(value=1), upper=None)
         ):

@@ -10,8 +10,9 @@ import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Final
+
+from privmigrate.linux.reading import read_regular
 
 MAX_LINKS: Final = 40  # path_resolution(7)
 MAX_BYTES: Final = 8 << 20
@@ -177,11 +178,7 @@ class DiskTree(Tree):
         """Read at most MAX_BYTES of a regular file: never wait for a pipe or a device."""
         if self.look(path).kind is not Kind.FILE:
             raise OSError(0, "not a regular file", path)
-        with Path(self._place(path)).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise OSError(0, f"larger than {MAX_BYTES >> 20} MB", path)
-        return data
+        return read_regular(self._place(path), MAX_BYTES)
 
     def names_real(self, path: str) -> tuple[str, ...]:
         """The names in a folder."""

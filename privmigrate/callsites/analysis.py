@@ -18,6 +18,7 @@ from privmigrate.callsites.filling import Filling
 from privmigrate.callsites.flow import Flow
 from privmigrate.callsites.frame import Frame, State, settle
 from privmigrate.callsites.index import Function, FunctionNode, Module
+from privmigrate.callsites.passed import Passed, is_object_of, kept_in
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
@@ -62,9 +63,11 @@ class Analysis:
         self.project = project
         self.settings = settings
         self.names: set[str] = set()
+        self.held: set[str] = set()  # those of parameters and attributes that are executors
         self.words = _seeds(settings)
         self.constants = Constants(self, project)
         self.calls = Calls(self)
+        self.passed = Passed(self)
         self.grown: dict[tuple[ast.AST, str], Each] = {}
         self.outcomes: dict[FunctionNode | ast.Module, Outcome | None] = {}
         self._functions: dict[ast.AST, Function] = {}
@@ -79,14 +82,42 @@ class Analysis:
         """Go through every function that matters, until no more wrappers are found."""
         new = self.words
         for _ in range(MAX_PASSES):
+            self.passed.changed = False
             self._pass(new)
-            found = {each.node.name for each in self.wrappers()}
-            found = (found | self.project.aliases(found | self.names)) - self.names
-            if not found:
+            found = {name for each in self.wrappers() for name in _names_of(each)}
+            found |= self.project.aliases(found | self.names)
+            found |= self._objects(found | self.names)
+            held = self._holders(found | self.names) - self.held
+            found -= self.names
+            if not found and not held and not self.passed.changed:
                 break
-            self.names |= found
-            new = tuple(f"{name}(".encode() for name in sorted(found))
-            self.words += new
+            if self.passed.changed:
+                self.constants.forget()
+            self.names |= found | held
+            self.held |= held
+            more = {f"{name}(" for name in found} | {
+                f"{name}{end}" for name in held for end in "(,)"
+            }
+            new = tuple(each.encode() for each in sorted(more)) or self.words
+            self.words = tuple(dict.fromkeys((*self.words, *new)))
+
+    def _objects(self, names: set[str]) -> set[str]:
+        """The local names of objects that are called like functions."""
+        return {
+            name
+            for outcome in self.outcomes.values()
+            if outcome is not None
+            for name, value in outcome.state.names.items()
+            if isinstance(value, Instance | OneOf) and is_object_of(value, names)
+        }
+
+    def _holders(self, names: set[str]) -> set[str]:
+        """The parameters that executors are given for, and the attributes that keep them."""
+        found: set[str] = set()
+        for function, name in self.passed.holders(names):
+            found.add(name)
+            found.update(kept_in(function, name))
+        return found
 
     def _pass(self, words: tuple[bytes, ...]) -> None:
         """Go through the functions that mention these words, again where they have been."""
@@ -119,6 +150,7 @@ class Analysis:
             raw.frame.function
             for raw in self.sites()
             if raw.frame.function is not None
+            and raw.frame.function.node.name != "__init__"
             and forwarded(raw)
             and root_of(raw.keywords) is not False
         ]
@@ -226,6 +258,8 @@ class Analysis:
         outcome = self.outcome(function)
         if outcome is None:
             return []
+        if function.node.name == "__init__":
+            return []  # what it is given is kept, and run by others
         return [raw for raw in outcome.sites if forwarded(raw)][:MAX_WRAPPED]
 
     def is_plain(self, function: Function) -> bool:
@@ -271,6 +305,19 @@ class Analysis:
             raw, segments=segments, keywords=filling.dictionary(raw.keywords), netns=netns
         )
 
+    def given_back(self, value: Value) -> Value:
+        """A function, or an object that is called like one, where it is what a call gives back."""
+        if not isinstance(value, Opaque) or value.made_by is None:
+            return value
+        outcome = self.outcome(value.made_by[0])
+        if outcome is None or len(outcome.returns) != 1:
+            return value
+        match outcome.returns[0]:
+            case Ref(Function() as function) as found if function.outer is value.made_by[0]:
+                return replace(found, whole=value.hole)
+            case _:
+                return value
+
     def opened(self, value: Value) -> Value:
         """A list that a function made, where its body tells what is in it."""
         if not isinstance(value, Opaque) or value.made_by is None:
@@ -297,6 +344,17 @@ class Analysis:
         return value
 
 
+def _names_of(wrapper: Function) -> set[str]:
+    """What a text mentions that calls a wrapper, makes an object of it, or is given it."""
+    name = wrapper.node.name
+    found = {name}
+    if name == "__call__" and wrapper.owner is not None:
+        found = {wrapper.owner.name.rpartition(".")[2]}
+    if wrapper.outer is not None and wrapper.outer.node.name != "__init__":
+        found.add(wrapper.outer.node.name)
+    return found
+
+
 def _seeds(settings: Settings) -> tuple[bytes, ...]:
     found = {seed for executor in EXECUTORS.values() for seed in executor.SEEDS}
     found.update((b"root_helper", *FORWARDS))
@@ -319,9 +377,16 @@ def _enclosing(outer: Outcome | None) -> dict[str, Value]:
     once = {
         name: value
         for name, value in outer.state.names.items()
-        if outer.state.versions.get(name, 0) == 0 or _bound_once(outer, name)
+        if outer.state.versions.get(name, 0) == 0 or _bound_once(outer, name) or _is_called(value)
     }
     return {**outer.frame.outer, **once}
+
+
+def _is_called(value: Value) -> bool:
+    """Whether it is one of several objects or functions, of which one is called."""
+    return isinstance(value, OneOf) and all(
+        isinstance(option, Ref | Instance) for _, option in options_of(value)
+    )
 
 
 def _bound_once(outer: Outcome, name: str) -> bool:

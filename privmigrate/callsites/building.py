@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from privmigrate.callsites.body import Body, bound_by
 from privmigrate.callsites.frame import is_pure_call
 from privmigrate.callsites.motion import Motion
 from privmigrate.callsites.raw import RawSite
 from privmigrate.callsites.values import OneOf, Seq, Str
 from privmigrate.diagnostics import Span
 
-_GROWERS: Final = frozenset({"append", "extend", "insert"})
 MAX_NAMES: Final = 20
 
 
@@ -22,12 +22,16 @@ def building(raw: RawSite, motion: Motion) -> tuple[Span, ...]:
     function = raw.frame.function
     if function is None:
         return ()
-    names = _looked_through(raw, function.node)
+    body = raw.frame.module.body(function.node)
+    names = _looked_through(raw, body)
+    own = {id(node) for node in ast.walk(raw.node)}
+    # most names are read by another statement, which tells without looking at all that build them
+    names = {name for name in names if all(id(each) in own for each in body.readers.get(name, ()))}
     for _ in range(MAX_NAMES):
-        statements = _statements(function.node, names)
-        whole = _whole(statements, raw.frame.module.parents, function.node)
-        kept = names - _read_elsewhere(raw, function.node, names, whole)
-        kept -= {_bound_by(each) for each in statements if _has_other_effect(each, motion)}
+        statements = [each for name in names for each in body.building.get(name, ())]
+        whole = _whole(statements, raw.frame.module.parents, body)
+        kept = names - _read_elsewhere(raw, body, names, whole)
+        kept -= {bound_by(each) for each in statements if _has_other_effect(each, motion)}
         kept -= _emptying(statements, whole, raw.frame.module.parents)
         if kept == names:
             ordered = sorted(whole, key=lambda each: (each.lineno, each.col_offset))
@@ -36,59 +40,30 @@ def building(raw: RawSite, motion: Motion) -> tuple[Span, ...]:
     return ()
 
 
-def _looked_through(raw: RawSite, function: ast.AST) -> set[str]:
+def _looked_through(raw: RawSite, body: Body) -> set[str]:
     """Local names whose value is known, that the call reads, or that those are made of."""
-    known = {
-        name
-        for name, value in raw.start.names.items()
-        if name in raw.frame.locals and isinstance(value, Seq | Str | OneOf)
-    }
-    known -= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    found = {n.id for n in ast.walk(raw.node) if isinstance(n, ast.Name)} & known
+    read = {each.id for each in ast.walk(raw.node) if isinstance(each, ast.Name)}
+    found = {name for name in read if _is_known(name, raw, body)}
     for _ in range(MAX_NAMES):
-        more = {
-            inner.id
-            for statement in ast.walk(function)
-            if isinstance(statement, ast.stmt) and _bound_by(statement) in found
-            for inner in ast.walk(statement)
-            if isinstance(inner, ast.Name) and inner.id in known
-        }
-        if more <= found:
+        around = {inner for name in found for inner in body.reading.get(name, ())}
+        more = {name for name in around - found if _is_known(name, raw, body)}
+        if not more:
             break
         found |= more
     return found
 
 
-def _bound_by(statement: ast.stmt) -> str | None:
-    """The name that a statement binds or grows and does nothing else."""
-    match statement:
-        case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
-            return name if value is not None else None
-        case ast.AugAssign(ast.Name(name), ast.Add(), _):
-            return name
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), method))) if method in _GROWERS:
-            return name
-        case _:
-            return None
+def _is_known(name: str, raw: RawSite, body: Body) -> bool:
+    value = raw.start.names.get(name)
+    local = name in raw.frame.locals and name not in body.arguments
+    return local and isinstance(value, Seq | Str | OneOf)
 
 
-def _statements(function: ast.AST, names: set[str]) -> list[ast.stmt]:
-    return [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.stmt) and _bound_by(node) in names
-    ]
-
-
-def _read_elsewhere(
-    raw: RawSite, function: ast.AST, names: set[str], whole: list[ast.stmt]
-) -> set[str]:
+def _read_elsewhere(raw: RawSite, body: Body, names: set[str], whole: list[ast.stmt]) -> set[str]:
     inside = {id(node) for node in ast.walk(raw.node)}
     inside |= {id(node) for each in whole for node in ast.walk(each)}
     return {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and node.id in names and id(node) not in inside
+        name for name in names if any(id(node) not in inside for node in body.names.get(name, ()))
     }
 
 
@@ -109,7 +84,7 @@ def _has_other_effect(statement: ast.stmt, motion: Motion) -> bool:
 
 
 def _whole(
-    statements: list[ast.stmt], parents: dict[ast.AST, ast.AST], function: ast.AST
+    statements: list[ast.stmt], parents: dict[ast.AST, ast.AST], body: Body
 ) -> list[ast.stmt]:
     """The statements, and instead of all that are in one `if` or loop, that one."""
     found = list(statements)
@@ -124,7 +99,7 @@ def _whole(
             parent
             for parent in around.values()
             if all(id(inner) in members for inner in (*parent.body, *parent.orelse))
-            and _only_reads(parent, function)
+            and _only_reads(parent, body)
         ]
         if not lifted:
             break
@@ -133,7 +108,7 @@ def _whole(
     return found
 
 
-def _only_reads(parent: ast.If | ast.For, function: ast.AST) -> bool:
+def _only_reads(parent: ast.If | ast.For, body: Body) -> bool:
     """Whether a branch's condition has no effect; a loop's variables are used in it alone."""
     head = parent.test if isinstance(parent, ast.If) else parent.iter
     if any(isinstance(n, ast.Call) and not is_pure_call(n) for n in ast.walk(head)):
@@ -142,10 +117,7 @@ def _only_reads(parent: ast.If | ast.For, function: ast.AST) -> bool:
         return True
     bound = {node.id for node in ast.walk(parent.target) if isinstance(node, ast.Name)}
     inside = {id(node) for node in ast.walk(parent)}
-    return not any(
-        isinstance(node, ast.Name) and node.id in bound and id(node) not in inside
-        for node in ast.walk(function)
-    )
+    return not any(id(node) not in inside for name in bound for node in body.names.get(name, ()))
 
 
 def _emptying(
@@ -161,7 +133,7 @@ def _emptying(
         for inner in block
     }
     inside = {id(n) for each in whole if id(each) in empty for n in ast.walk(each)}
-    return {_bound_by(each) for each in statements if id(each) in inside}
+    return {bound_by(each) for each in statements if id(each) in inside}
 
 
 def _blocks(node: ast.AST | None) -> Iterator[list[ast.stmt]]:

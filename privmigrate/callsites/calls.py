@@ -3,18 +3,21 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.executors.base import Callee, Executor, named
 from privmigrate.callsites.frame import is_pure_call
 from privmigrate.callsites.index import Class, Function
-from privmigrate.callsites.invocation import Invocation, function_of
+from privmigrate.callsites.invocation import Invocation, function_of, target_name
 from privmigrate.callsites.making import made_of_words
+from privmigrate.callsites.passed import PARTIAL, called_as
 from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Convention, Origin, Reason
 from privmigrate.callsites.values import (
+    PASSED,
     Arguments,
     Dict,
     Hole,
@@ -56,12 +59,15 @@ class Calls:
                 callee = self._member(ev, node.func, base)
             case _:
                 callee = ev.value(node.func)
+        callee = self.analysis.passed.expanded(self.analysis.given_back(callee))
         arguments = self._arguments(ev, node)
         text = ast.unparse(node.func)
         call = Invocation(ev, node, callee, base, arguments, start, before, text)
         made = made_of_words(call)
         if made is not None:
             return made
+        for _, option in options_of(callee):
+            self.analysis.passed.note(option, arguments)
         ran = self._run(call)
         if ran or not is_pure_call(node):
             ev.effect()
@@ -70,10 +76,23 @@ class Calls:
         return _result(call)
 
     def _member(self, ev: Evaluator, node: ast.Attribute, base: Value) -> Value:
-        found = self.analysis.constants.attribute(base, node.attr)
+        found = self._of_super(ev, node) or self.analysis.constants.attribute(base, node.attr)
         if found is None or isinstance(found, Reason):
             return Opaque(ev.hole(node))
         return found
+
+    def _of_super(self, ev: Evaluator, node: ast.Attribute) -> Value | None:
+        """The method that ``super()`` leads to."""
+        function = ev.frame.function
+        match node.value:
+            case ast.Call(ast.Name("super")) if function is not None and function.owner is not None:
+                own = function.owner
+                for each in self.analysis.project.ancestors(own)[1:]:
+                    if node.attr in each.methods:
+                        return Ref(each.methods[node.attr], Instance(own, own=True))
+            case _:
+                pass
+        return None
 
     def _arguments(self, ev: Evaluator, node: ast.Call) -> Arguments:
         positional: list[tuple[Value, bool]] = []
@@ -100,17 +119,45 @@ class Calls:
         """Record a call that runs a command, or may; False where it is none."""
         settings = self.analysis.settings
         doubts = tuple(dict.fromkeys(self._doubts(call)))
-        targets = call.targets
-        for target, option in targets:
-            if named(target, settings.ignore) or named(call.text, settings.ignore):
-                return False
+        if any(
+            named(target, settings.ignore) or named(call.text, settings.ignore)
+            for target, _ in call.targets
+        ):
+            return False
+        options = [(PASSED in guards, option) for guards, option in options_of(call.callee)]
+        given = [option for passed, option in options if passed]
+        own = [option for passed, option in options if not passed]
+        # objects may add that it runs as root, which nothing else at the call tells
+        objects = [each for each in given if isinstance(each, Instance)]
+        if self._any(
+            call, [*objects, *(each for each in own if isinstance(each, Instance))], doubts
+        ):
+            return True
+        if self._any(call, [each for each in own if not isinstance(each, Instance)], doubts):
+            return True
+        # nothing is known of it: then its name and its keywords count
+        loose = not all(map(target_name, own)) or _takes_any_words(call)
+        if loose and self._direct(call, "", doubts):
+            return True
+        return self._any(call, [each for each in given if not isinstance(each, Instance)], doubts)
+
+    def _any(self, call: Invocation, options: list[Value], doubts: tuple[Reason, ...]) -> bool:
+        """Record the call of the first of these that runs commands."""
+        for option in options:
+            each = self._as_function(call, option)
+            target = target_name(each.callee)
+            if isinstance(option, Instance) and not isinstance(each.callee, Ref):
+                continue
             if target and (
-                self._direct(call, target, doubts) or self._through(call, option, doubts)
+                self._direct(each, target, doubts) or self._through(each, each.callee, doubts)
             ):
                 return True
-        # nothing is known of it: then its name and its keywords count
-        loose = not all(target for target, _ in targets) or _takes_any_words(call)
-        return loose and self._direct(call, "", doubts)
+        return False
+
+    def _as_function(self, call: Invocation, option: Value) -> Invocation:
+        """The call of what may be called, with the arguments that it gets then."""
+        callee, arguments = called_as(self.analysis, option, call.arguments)
+        return replace(call, callee=callee, arguments=arguments)
 
     def _doubts(self, call: Invocation) -> Iterator[Reason]:
         if named(call.text, self.analysis.settings.local):
@@ -118,7 +165,9 @@ class Calls:
         shown = [call.text]
         for target, option in call.targets:
             whole = option.whole
-            shown.append(target or (ast.unparse(whole.node) if whole is not None else ""))
+            made = option.target if isinstance(option, Instance) else None
+            of = made.qualified if isinstance(made, Class) else target
+            shown.append(of or (ast.unparse(whole.node) if whole is not None else ""))
         if any(_REMOTE.search(each.rpartition(".")[2]) for each in shown):
             yield Reason.REMOTE
 
@@ -146,6 +195,7 @@ class Calls:
             keywords = keywords.without("cmd")
         else:
             segments = words_of(call.arguments)
+        says = "run_as_root" in keywords.items() or keywords.rest is not None
         if executor.ALWAYS_ROOT:
             keywords = keywords.with_item("run_as_root", Plain(True))
         raw = RawSite(
@@ -158,6 +208,7 @@ class Calls:
             start=call.start,
             sentinel=executor.SENTINEL,
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
+            also_outside=executor.IN_NAMESPACE and says,
         )
         self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts)))
         return True
@@ -223,7 +274,7 @@ def _result(call: Invocation) -> Value:
     match call.callee:
         case Ref(Class() as made):
             return Instance(made, hole, arguments=call.arguments)
-        case Ref(str() as name) if name.rpartition(".")[2][:1].isupper():
+        case Ref(str() as name) if name == PARTIAL or name.rpartition(".")[2][:1].isupper():
             return Instance(name, hole, arguments=call.arguments)
         case Ref(Function() as function):
             return Opaque(hole, (function, call.arguments))

@@ -14,6 +14,7 @@ from privmigrate.callsites.project import Project
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin, Reason
 from privmigrate.callsites.values import (
+    PASSED,
     Guard,
     Hole,
     Instance,
@@ -25,6 +26,7 @@ from privmigrate.callsites.values import (
     Stamp,
     Str,
     Value,
+    options_of,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 MAX_ASSIGNMENTS: Final = 24
 _UNKNOWABLE: Final = Guard(None)
-_MUTATORS: Final = (".append(", ".extend(", ".insert(", ".remove(", ".pop(", ".clear(")
 
 
 class Constants:
@@ -77,7 +78,7 @@ class Constants:
             for assignment in other.foreign.get(name, ()):
                 if assignment.receiver.rpartition(".")[2] == short:
                     return False
-        return not any(f"{name}{how}".encode() in module.file.data for how in _MUTATORS)
+        return name not in module.file.changed
 
     def attribute(self, base: Value, name: str) -> Value | Reason | None:
         """What an attribute of a value is; a reason where it only looks like a constant."""
@@ -110,7 +111,7 @@ class Constants:
         if made:
             only = values[0] if len(made) == 1 else None
             return only if all(isinstance(each, Instance) for each in values) else None
-        functions = any(isinstance(each, Ref) for value in values for each in _all(value))
+        functions = any(_is_called(each) for value in values for each in _all(value))
         if not functions and not any(v is not None and is_constant(v) for v in values):
             return None
         found = [
@@ -122,7 +123,12 @@ class Constants:
             return Reason.REASSIGNED
         values = [self._assigned(each) for each in found]
         if functions:
-            options = tuple((_UNKNOWABLE, each) for value in values for each in _all(value))
+            options = tuple(
+                (PASSED if PASSED in guards else _UNKNOWABLE, each)
+                for value in values
+                if value is not None
+                for guards, each in options_of(value)
+            )
             return options[0][1] if len(options) == 1 else OneOf(options)
         return self._constant(name, found, values)
 
@@ -149,11 +155,8 @@ class Constants:
             # every one of them is known, and when it is which is not
             changing = Guard(None, reason=Reason.REASSIGNED)
             return OneOf(tuple((changing, value) for value in values if value is not None))
-        changed = any(
-            f"{name}{how}".encode() in each.module.file.data
-            for each in found
-            for how in _MUTATORS
-            if isinstance(constant[0], Seq)
+        changed = isinstance(constant[0], Seq) and any(
+            name in each.module.file.changed for each in found
         )
         if len(constant) == len(values) and not changed:
             if len(values) == 1:
@@ -175,11 +178,20 @@ class Constants:
             # a list that was built before
             names = self.analysis.names_after(assignment.function)
             held = names.get(assignment.value.id)
-            if isinstance(held, Seq):
+            if isinstance(held, Seq) or (isinstance(held, Ref) and held.instance is None):
+                return held  # or a function that is defined there
+            if held is not None and all(
+                isinstance(each, Instance) and not each.own for _, each in options_of(held)
+            ):
                 return held
         return self.static(
             assignment.value, assignment.module, assignment.owner, assignment.function
         )
+
+    def forget(self) -> None:
+        """Look everything up again, because more is known."""
+        self._static.clear()
+        self._attributes.clear()
 
     def default(self, function: Function, name: str) -> Value | None:
         """The default value of a parameter."""
@@ -198,6 +210,7 @@ class Constants:
             self._static[node] = None
             frame = Frame(module, None, self._around(node, owner, function))
             found = Evaluator(self.analysis, frame, State()).value(node)
+            found = self.analysis.given_back(found)
             self._static[node] = None if isinstance(found, Opaque) else found
         return self._static[node]
 
@@ -225,8 +238,12 @@ class Constants:
         unknown = unknown_name(name, Frame(function.module, None), function.node)
         default = self.default(function, name)
         is_parameter = any(each.arg == name for each in named)
-        if is_parameter and isinstance(default, Ref):
-            return {name: OneOf(((_UNKNOWABLE, default), (_UNKNOWABLE, unknown)))}
+        known: list[tuple[Guard, Value]] = []
+        if isinstance(default, Ref):
+            known.append((_UNKNOWABLE, default))
+        known += [(PASSED, each) for each in self.analysis.passed.of(function, name)]
+        if is_parameter and known:
+            return {name: OneOf((*known, (_UNKNOWABLE, unknown)))}
         # its value is not the module's of that name, in any case
         local = is_parameter or name in local_names(function.node)
         return {name: unknown} if local else {}
@@ -289,6 +306,11 @@ def _all(value: Value | None) -> Iterator[Value]:
             yield from _all(option)
     elif value is not None:
         yield value
+
+
+def _is_called(value: Value) -> bool:
+    """Whether it may be called like a function."""
+    return isinstance(value, Ref) or (isinstance(value, Instance) and not value.own)
 
 
 def _is_property(function: Function) -> bool:

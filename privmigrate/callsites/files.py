@@ -5,6 +5,7 @@ Nothing here fails for what it finds on disk: a file that cannot be used is a di
 
 import ast
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,9 @@ MAX_FILES: Final = 100_000
 MAX_DEPTH: Final = 150  # of a syntax tree: what is deeper is data that somebody generated
 MAX_MODULE_FOLDERS: Final = 40
 MAX_BASES_TEXT: Final = 300
+_WORD: Final = re.compile(rb"[\w\x80-\xff]+")
+_CLASS: Final = re.compile(rb"\bclass ")
+_MUTATED: Final = re.compile(rb"([\w\x80-\xff]+)\.(?:append|extend|insert|remove|pop|clear)\(")
 
 
 @dataclass(eq=False)
@@ -56,16 +60,14 @@ class SourceFile:
                 return True
         return False
 
-    def inherits(self, name: str) -> bool:
-        """Whether the text looks as if a class had a base of that name; rather too often."""
-        data, word = self.data, name.encode()
-        place = data.find(word)
-        while place >= 0:
-            start = data.rfind(b"class ", max(0, place - MAX_BASES_TEXT), place)
-            if start >= 0 and b"):" not in data[start:place]:
-                return True
-            place = data.find(word, place + 1)
-        return False
+    @cached_property
+    def bases(self) -> frozenset[str]:
+        """The words in what looks like the bases of classes; rather too many."""
+        found: set[bytes] = set()
+        for match in _CLASS.finditer(self.data):
+            head = self.data[match.end() : match.end() + MAX_BASES_TEXT].partition(b"):")[0]
+            found.update(_WORD.findall(head))
+        return frozenset(each.decode("utf-8", "replace") for each in found)
 
     def _around(self, word: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The line before and after each occurrence of a whole word."""
@@ -77,6 +79,11 @@ class SourceFile:
                 start = self.data.rfind(b"\n", max(0, place - MAX_BASES_TEXT), place)
                 yield self.data[max(start, place - MAX_BASES_TEXT, 0) : place], rest
             place = self.data.find(word, end)
+
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        """The names of lists that are changed in place, as far as the text tells."""
+        return frozenset(each.decode("utf-8", "replace") for each in _MUTATED.findall(self.data))
 
     @cached_property
     def lines(self) -> list[bytes]:

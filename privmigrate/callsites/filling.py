@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from privmigrate.callsites.cutting import cut
+from privmigrate.callsites.formatting import formatted
 from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.values import (
     Bindings,
@@ -66,7 +67,10 @@ class Filling:
         parts: list[Piece] = []
         for part in value.parts:
             bound = self._bound(part) if isinstance(part, Hole) else None
-            parts.extend(pieces(bound) if bound is not None else (part,))
+            if isinstance(part, Hole) and part.shown:
+                parts.extend(formatted(bound, part.shown) or (part,))
+            else:
+                parts.extend(pieces(bound) if bound is not None else (part,))
         bound = self._bound(value.whole)
         if bound is not None:
             return Str(tuple(parts), bound.whole if not isinstance(bound, Dict) else None)

@@ -11,6 +11,8 @@ from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.shapes import Shapes
 from privmigrate.callsites.site import (
     KNOWN_OPTIONS,
+    TIMED_EXECUTORS,
+    TIMED_OPTIONS,
     Convention,
     Option,
     Reason,
@@ -77,6 +79,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         templates=tuple(_with_environment(each, first) for each in templates),
         reasons=tuple(sorted(reasons, key=lambda reason: reason.value)),
         words_source=_words_source(first, cuts),
+        list_source="" if first.via else _whole_list(first),
         options=options,
         result=_result(first),
         handlers=tuple(_handlers(first)),
@@ -84,6 +87,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         via=first.via,
         through=first.through,
         sentinel=first.sentinel,
+        also_outside=first.also_outside,
     )
 
 
@@ -148,11 +152,14 @@ def _is_literal(node: ast.expr) -> bool:
 def _has_unknown_options(raw: RawSite, options: tuple[Option, ...]) -> bool:
     if raw.keywords.rest is not None:
         return True
+    known = KNOWN_OPTIONS
+    if TIMED_EXECUTORS & {*raw.via, *raw.through}:
+        known |= TIMED_OPTIONS
     for option in options:
         if option.name in _ENVIRONMENT:
             if _environment(raw) is None:
                 return True
-        elif option.name not in KNOWN_OPTIONS or not option.source:
+        elif option.name not in known or not option.source:
             return True
     return False
 
@@ -250,10 +257,8 @@ def _is_unused(raw: RawSite, name: str) -> bool:
     function = raw.frame.function
     if function is None:
         return False
-    return not any(
-        isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load)
-        for each in ast.walk(function.node)
-    )
+    named = raw.frame.module.body(function.node).names.get(name, ())
+    return not any(isinstance(each.ctx, ast.Load) for each in named)
 
 
 def _handlers(raw: RawSite) -> Iterator[str]:

@@ -27,7 +27,8 @@ _PERCENT: Final = re.compile(
     r"[hlL]?(?P<kind>[a-zA-Z%])"
 )
 MAX_TEXT: Final = 4096
-WHOLE_NUMBERS: Final = "diu"
+_WHOLE_NUMBERS: Final = ("%d", ":d")
+_DIGITS: Final = re.compile(r"-?[0-9]+")
 
 
 def percent(template: Str, values: Value) -> tuple[Piece, ...] | None:
@@ -50,11 +51,10 @@ def percent(template: Str, values: Value) -> tuple[Piece, ...] | None:
         else:
             value = row[count] if row is not None and count < len(row) else None
             count += 1
-        plain = not (match["flags"] or match["width"] or match["precision"])
-        formatted = _formatted(value, match["kind"] if plain else "?")
-        if formatted is None:
+        pieces_of = formatted(value, _percent_form(match))
+        if pieces_of is None:
             return None
-        found.extend(formatted)
+        found.extend(pieces_of)
     if row is not None and count != len(row) and not isinstance(values, Dict):
         return None
     return joined([*found, Text(text[place:])])
@@ -70,21 +70,33 @@ def _row(values: Value) -> list[Value] | None:
             return [values]
 
 
-def _formatted(value: Value | None, kind: str) -> tuple[Piece, ...] | None:
-    if value is None or kind not in "sdiu":
+def _percent_form(match: re.Match[str]) -> str:
+    """How a conversion shows its value; "" for a plain ``%s``."""
+    kind = "d" if match["kind"] in "iu" else match["kind"]
+    form = f"%{match['flags']}{match['width']}{match['precision'] or ''}{kind}"
+    return "" if form == "%s" else form
+
+
+def formatted(value: Value | None, form: str) -> tuple[Piece, ...] | None:
+    """The pieces of a value that is shown in this form, or None where they cannot be told."""
+    if value is None:
         return None
     found = pieces(value)
     if not found and not isinstance(value, Str):
         return None
-    if kind in WHOLE_NUMBERS:
-        return tuple(_as_number(piece) for piece in found)
-    return found
-
-
-def _as_number(piece: Piece) -> Piece:
-    if isinstance(piece, Hole) and piece.spec == Any():
-        return replace(piece, spec=Int(leading_zeros=False))
-    return piece
+    if not form:
+        return found
+    number = form in _WHOLE_NUMBERS
+    match found:
+        case (Text(text),) if number and _DIGITS.fullmatch(text):
+            return found
+        case (Hole(spec=Int(), shown=""),) if number:
+            return found  # what is an integer in any case
+        case (Hole(shown="") as hole,):
+            # %d cuts a fraction off, and :d refuses it: the caller does either as before
+            return (replace(hole, spec=Int(leading_zeros=False) if number else Any(), shown=form),)
+        case _:
+            return None
 
 
 def braces(template: Str, row: list[Value], named: Dict) -> tuple[Piece, ...] | None:
@@ -102,7 +114,7 @@ def braces(template: Str, row: list[Value], named: Dict) -> tuple[Piece, ...] | 
         found.append(Text(literal))
         if name is None:
             continue
-        if conversion not in (None, "s") or spec not in ("", "s", "d"):
+        if "{" in (spec or ""):
             return None
         value: Value | None
         if name == "" or name.isdecimal():
@@ -111,20 +123,18 @@ def braces(template: Str, row: list[Value], named: Dict) -> tuple[Piece, ...] | 
             value = row[index] if index < len(row) else None
         else:
             value = named.get(name)
-        formatted = _formatted(value, spec or "s")
-        if formatted is None:
+        shown = formatted(value, brace_form(conversion or "", spec or ""))
+        if shown is None:
             return None
-        found.extend(formatted)
+        found.extend(shown)
     return joined(found)
 
 
-def field(value: Value, spec: str, whole: Hole) -> tuple[Piece, ...]:
-    """The pieces of one field of an f-string; `whole` is its expression."""
-    if spec in ("", "s", "d"):
-        found = _formatted(value, spec or "s")
-        if found is not None:
-            return found
-    return (replace(whole, spec=Int()) if spec.endswith("d") else whole,)
+def brace_form(conversion: str, spec: str) -> str:
+    """How a field in braces shows its value; "" where as `str` does."""
+    if spec:
+        return f"!{conversion}:{spec}" if conversion else f":{spec}"
+    return "" if conversion in {"", "s"} else f"!{conversion}"
 
 
 def split(value: Str, whole: Hole, separator: str | None) -> Seq:

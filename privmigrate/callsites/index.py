@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from privmigrate.callsites.body import Body
 from privmigrate.callsites.files import SourceFile
 
 MAX_HOPS: Final = 8  # re-exports that are followed
@@ -102,6 +103,7 @@ class Module:
         self.globals: dict[str, list[ast.expr | None]] = {}
         self.foreign: dict[str, list[Assignment]] = {}  # attributes of other things than self
         self.imports: dict[str, str] = {}
+        self._bodies: dict[ast.AST, Body] = {}
         self._read(tree.body, "", None, None)
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -190,6 +192,12 @@ class Module:
     def parents(self) -> dict[ast.AST, ast.AST]:
         """The node around each node."""
         return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    def body(self, node: ast.AST) -> Body:
+        """What stands in one of its functions."""
+        if node not in self._bodies:
+            self._bodies[node] = Body(node)
+        return self._bodies[node]
 
 
 def _owner_of(outer: Function | None) -> Class | None:

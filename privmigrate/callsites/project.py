@@ -4,7 +4,9 @@ Modules are parsed when they are asked for. Everything is bounded, because sourc
 classes may inherit from themselves, and modules import each other.
 """
 
+import ast
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from privmigrate.callsites.files import SourceFile, parse
 from privmigrate.callsites.index import (
@@ -32,7 +34,9 @@ class Project:
         self._modules: dict[SourceFile, Module | None] = {}
         self._families: dict[Class, list[Class]] = {}
         self._assigning: dict[str, list[Module]] = {}
-        self._inheriting: dict[str, list[Module]] = {}
+        self._foreign: dict[str, list[Assignment]] = {}
+        self._bases: dict[Class, tuple[Class, ...]] = {}
+        self._heirs: dict[Module, dict[Class, list[Class]]] = {}
 
     def module(self, file: SourceFile) -> Module | None:
         """Parse a file, once; None where that cannot be done, which is noted."""
@@ -52,12 +56,14 @@ class Project:
             self._assigning[attribute] = [each for each in found if each is not None]
         return self._assigning[attribute]
 
-    def inheriting(self, name: str) -> list[Module]:
-        """The modules in whose text a class seems to inherit from one of that name."""
-        if name not in self._inheriting:
-            found = [self.module(file) for file in self.files if file.inherits(name)]
-            self._inheriting[name] = [each for each in found if each is not None]
-        return self._inheriting[name]
+    @cached_property
+    def _inheriting(self) -> dict[str, list[SourceFile]]:
+        """The files in whose text a class seems to inherit from one of that name."""
+        found: dict[str, list[SourceFile]] = {}
+        for file in self.files:
+            for name in file.bases:
+                found.setdefault(name, []).append(file)
+        return found
 
     def find(self, dotted: str, hops: int = 0) -> Symbol:
         """Follow a dotted name to a function or class of the project, or return it as it is."""
@@ -95,15 +101,29 @@ class Project:
                 return self.lookup(module, [*other.split("."), *rest], hops + 1)
         return whole if first in module.globals else ".".join(parts)
 
-    def bases(self, cls: Class) -> Iterator[Class]:
+    def bases(self, cls: Class) -> tuple[Class, ...]:
         """The classes of the project that a class names as its bases."""
-        for base in cls.node.bases[:MAX_BASES]:
-            named = dotted_name(base)
-            if named is None:
+        if cls not in self._bases:
+            named = (dotted_name(base) for base in cls.node.bases[:MAX_BASES])
+            found = (self.lookup(cls.module, name.split(".")) for name in named if name is not None)
+            self._bases[cls] = tuple(
+                each for each in found if isinstance(each, Class) and each is not cls
+            )
+        return self._bases[cls]
+
+    def heirs(self, cls: Class) -> Iterator[Class]:
+        """The classes that name a class as one of their bases."""
+        for file in self._inheriting.get(cls.name.rpartition(".")[2], ()):
+            module = self.module(file)
+            if module is None:
                 continue
-            found = self.lookup(cls.module, named.split("."))
-            if isinstance(found, Class) and found is not cls:
-                yield found
+            if module not in self._heirs:
+                found: dict[Class, list[Class]] = {}
+                for other in module.classes:
+                    for base in self.bases(other):
+                        found.setdefault(base, []).append(other)
+                self._heirs[module] = found
+            yield from self._heirs[module].get(cls, ())
 
     def ancestors(self, cls: Class) -> list[Class]:
         """The class and what it inherits from, nearest first."""
@@ -122,11 +142,7 @@ class Project:
             for each in heirs:
                 if len(heirs) >= MAX_BASES:
                     break
-                last = each.name.rpartition(".")[2]
-                for module in self.inheriting(last):
-                    for other in module.classes:
-                        if other not in heirs and each in self.bases(other):
-                            heirs.append(other)
+                heirs.extend(other for other in self.heirs(each) if other not in heirs)
             self._families[cls] = [*found, *(each for each in heirs if each not in found)]
         return self._families[cls]
 
@@ -150,8 +166,14 @@ class Project:
                 for name, assignments in cls.attributes.items()
             ]
             for name, values in [*rows, *module.globals.items()]:
-                dotted = [dotted_name(value) for value in values if value is not None]
-                if any(each is not None and each.rpartition(".")[2] in names for each in dotted):
+                dotted = [each for value in values if value for each in _dotted_names(value)]
+                rooted = any(
+                    isinstance(value, ast.Call)
+                    and any(each.arg == "run_as_root" for each in value.keywords)
+                    for value in values
+                )
+                named = any(each and each.rpartition(".")[2] in names for each in dotted)
+                if named or rooted:
                     found.add(name)
         return found
 
@@ -168,6 +190,17 @@ class Project:
         found = [
             assignment for each in self.family(cls) for assignment in each.attributes.get(name, ())
         ]
-        for module in self.assigning(name):
-            found.extend(module.foreign.get(name, ()))
-        return found
+        if name not in self._foreign:
+            modules = self.assigning(name)
+            self._foreign[name] = [each for one in modules for each in one.foreign.get(name, ())]
+        return [*found, *self._foreign[name]]
+
+
+def _dotted_names(value: ast.expr, hops: int = 0) -> Iterator[str | None]:
+    """What a value is, what a call makes it of, and what a `partial` holds."""
+    yield dotted_name(value)
+    if not isinstance(value, ast.Call) or hops >= MAX_HOPS:
+        return
+    yield dotted_name(value.func)
+    if value.args and dotted_name(value.func) in {"functools.partial", "partial"}:
+        yield from _dotted_names(value.args[0], hops + 1)

@@ -39,6 +39,7 @@ class RawSite:
     through: tuple[str, ...] = ()
     doubts: tuple[Reason, ...] = ()
     sentinel: bool = False
+    also_outside: bool = False
 
     def doubted(self, doubts: tuple[Reason, ...]) -> "RawSite":
         """The same with more doubts."""

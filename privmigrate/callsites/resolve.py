@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.argv.spec import Any, Choice, Int
 from privmigrate.callsites.conditions import test_of
 from privmigrate.callsites.cutting import element_of, tail_of
-from privmigrate.callsites.formatting import as_string, field, percent
+from privmigrate.callsites.formatting import as_string, brace_form, formatted, percent
 from privmigrate.callsites.frame import Frame, State, stamp
 from privmigrate.callsites.names import names_of
 from privmigrate.callsites.site import Origin, Reason, Text
@@ -211,19 +211,22 @@ class Evaluator:
     def _value_JoinedStr(self, node: ast.JoinedStr) -> Value:  # noqa: N802
         before = self.state.effects
         parts: list[Piece] = []
+        told = True
         for each in node.values:
             if isinstance(each, ast.Constant):
                 parts.append(Text(str(each.value)))
             elif isinstance(each, ast.FormattedValue):
-                started = self.state.effects
                 inner = self.value(each.value)
-                spec = each.format_spec
-                text = self.value(spec) if spec is not None else Str(())
-                shown = (text.text if isinstance(text, Str) else None) or ""
-                if each.conversion not in (-1, ord("s")) or (spec is not None and not shown):
-                    shown = "?"
-                parts.extend(field(inner, shown, self.hole(each.value, started)))
-        return Str(joined(parts), self.hole(node, before))
+                spec = self.value(each.format_spec) if each.format_spec is not None else Str(())
+                text = spec.text if isinstance(spec, Str) else None
+                conversion = "" if each.conversion < 0 else chr(each.conversion)
+                shown = None
+                if text is not None:
+                    shown = formatted(inner, brace_form(conversion, text))
+                told = told and shown is not None
+                parts.extend(shown or ())
+        whole = self.hole(node, before)
+        return Str(joined(parts) if told else (whole,), whole)
 
     def _value_BinOp(self, node: ast.BinOp) -> Value:  # noqa: N802
         before = self.state.effects

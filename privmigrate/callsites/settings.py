@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from privmigrate.errors import InputError
+from privmigrate.linux.reading import read_regular
 
 TABLE: Final = "privmigrate"
 _TESTS: Final = ("*/tests/*", "tests/*", "*/test_*.py", "test_*.py", "*/.*/*")
@@ -55,7 +56,7 @@ def _table(file: Path) -> Mapping[str, object] | None:
     try:
         if not file.is_file():
             return None
-        data = tomllib.loads(file.read_text("utf-8"))
+        data = tomllib.loads(read_regular(str(file)).decode())
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}") from error
     tool = data.get("tool")

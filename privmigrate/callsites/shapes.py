@@ -15,7 +15,7 @@ from privmigrate.callsites.site import (
     Value,
     Word,
 )
-from privmigrate.callsites.source import expression, guard_text, span_of
+from privmigrate.callsites.source import expression, guard_text, shown, span_of
 from privmigrate.callsites.values import (
     Each,
     Either,
@@ -168,7 +168,7 @@ class Shapes:
         if piece.reason is not None:
             self.reasons[piece.reason] = None
         return Value(
-            expression(piece),
+            shown(piece),
             span_of(piece) or self._span(),
             piece.names,
             piece.origin,
@@ -217,6 +217,7 @@ class Shapes:
             environment=tuple(environment.items()),
             netns=netns,
             prefix=tuple(prefix),
+            front=tuple(word for word in template.segments[:count] if isinstance(word, Word)),
         )
         self.cuts.append((peeled, count))
         return peeled

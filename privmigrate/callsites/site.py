@@ -20,6 +20,13 @@ KNOWN_OPTIONS: Final = frozenset({
 })  # fmt: skip
 
 
+TIMED_OPTIONS: Final = frozenset({"timeout", "interval", "backoff_rate", "raise_timeout"})
+TIMED_EXECUTORS: Final = frozenset({
+    "os_brick.executor.Executor._execute", "os_brick.privileged.rootwrap.execute",
+})  # fmt: skip
+"""What gives these options the meaning that an entrypoint gives them; processutils has another."""
+
+
 class Root(Enum):
     """Whether the call runs as root."""
 
@@ -186,6 +193,7 @@ class Template:
         environment: variables that are set for it (``env LC_ALL=C``, `addl_env`).
         netns: the network namespace that it is executed in.
         prefix: other words in front of it (``ionice -c3``), as they stand.
+        front: everything in front of it that its list has, as it stands there.
         guard: the condition under which the site has this shape, or "" where it is the only one.
         movable: whether `guard` may be evaluated where the call stands.
     """
@@ -196,6 +204,7 @@ class Template:
     prefix: tuple[Word, ...] = ()
     guard: str = ""
     movable: bool = True
+    front: tuple[Word, ...] = ()
 
     @property
     def command(self) -> str | None:
@@ -272,6 +281,7 @@ class Site:
         reasons: why it is not resolved, or resolved with a doubt.
         words_source: an expression for the whole command line as a list, where one can be given
             at the call: what a checked-argv entrypoint is called with.
+        list_source: the same with what stands in front of the command.
         options: keyword arguments that matter, `run_as_root` and `root_helper` left out.
         result: what becomes of what comes back.
         handlers: exception types, as written, that an enclosing `try` catches.
@@ -280,6 +290,7 @@ class Site:
         via: for a call through a wrapper of the project, the wrappers' qualified names, outermost
             first; empty for a direct call.
         sentinel: that it runs as root is said by a word of its list (``sudo``), to whoever gets it.
+        also_outside: it runs as root also where the namespace that it names is none.
         through: functions of the project between the call and the executor that only pass
             everything on.
     """
@@ -294,6 +305,7 @@ class Site:
     templates: tuple[Template, ...] = ()
     reasons: tuple[Reason, ...] = ()
     words_source: str = ""
+    list_source: str = ""
     options: tuple[Option, ...] = ()
     result: Result = Result.WHOLE
     handlers: tuple[str, ...] = ()
@@ -301,6 +313,7 @@ class Site:
     via: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     sentinel: bool = False
+    also_outside: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -310,6 +323,11 @@ class Site:
             and not set(self.reasons) & UNRESOLVED
             and all(each.commands and each.closed for each in self.templates)
         )
+
+    @property
+    def timed(self) -> bool:
+        """Whether its executor takes the options of `TIMED_OPTIONS`."""
+        return bool(TIMED_EXECUTORS & {*self.via, *self.through})
 
     @property
     def direct(self) -> bool:
@@ -332,7 +350,7 @@ class Site:
         """Whether its whole list can be checked against a finite set of templates."""
         return self.typable or (
             self.resolved
-            and bool(self.words_source)
+            and bool(self.words_source or self.list_source)
             and not self.via
             and not set(self.reasons) & BLOCKING
         )
@@ -343,5 +361,9 @@ UNRESOLVED: Final = frozenset({
 })  # fmt: skip
 """With one of these the command line is not known."""
 
-BLOCKING: Final = frozenset({Reason.REMOTE, Reason.REASSIGNED, Reason.PROCESS})
+BLOCKING: Final = frozenset({Reason.REMOTE, Reason.PROCESS})
 """With one of these it is known, but no entrypoint may take its place without a person."""
+
+AS_BUILT: Final = frozenset({Reason.REASSIGNED})
+"""With one of these its words may be others at run time: only the list that the caller has built
+says which, and what it is given is what is checked."""

@@ -1,9 +1,14 @@
 """Expressions as text: as they are written where that is one line, else as Python writes them."""
 
 import ast
+import re
+from typing import Final
 
 from privmigrate.callsites.values import Guard, Hole
 from privmigrate.diagnostics import Span
+
+_PLAIN: Final = re.compile(r"[\w.\[\]()]+")
+_QUOTED: Final = re.compile(r"['\"\\{}]")
 
 
 def expression(hole: Hole | None) -> str:
@@ -11,6 +16,19 @@ def expression(hole: Hole | None) -> str:
     if hole is None:
         return ""
     return written(hole.node, hole)
+
+
+def shown(hole: Hole) -> str:
+    """The text of an expression for what stands in a word, which `str` need not give."""
+    text = expression(hole)
+    if not text or not hole.shown:
+        return text
+    if hole.shown.startswith("%"):
+        binds = isinstance(hole.node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+        return f"{hole.shown!r} % {text if binds else f'({text})'}"
+    if _PLAIN.fullmatch(text) and not _QUOTED.search(hole.shown):
+        return f"f'{{{text}{hole.shown}}}'"
+    return f"{f'{{{hole.shown}}}'!r}.format({text})"
 
 
 def written(node: ast.AST, hole: Hole) -> str:

@@ -109,6 +109,7 @@ def site_json(site: Site) -> dict[str, object]:
         "templates": [_template_json(each) for each in site.templates],
         "reasons": [{"code": each.value, "why": WHY[each]} for each in site.reasons],
         "words": site.words_source,
+        "list": site.list_source,
         "options": [asdict(each) for each in site.options],
         "result": site.result.value,
         "handlers": list(site.handlers),

@@ -47,6 +47,7 @@ class Hole:
         parameter: it is this parameter of the frame's function, as it was passed.
         reason: why what looks like a constant is none.
         outer: the parameter of an enclosing function that it is.
+        shown: how it becomes text where not by `str`: ``%d``, ``:03d``, ``!r``.
     """
 
     node: ast.expr
@@ -58,6 +59,7 @@ class Hole:
     parameter: str = ""
     reason: Reason | None = None
     outer: "Hole | None" = None
+    shown: str = ""
 
 
 Piece = Text | Hole
@@ -81,6 +83,10 @@ class Guard:
     def opposite(self) -> "Guard":
         """The guard that holds when this one does not."""
         return replace(self, negated=not self.negated)
+
+
+PASSED: Final = Guard(None, test=("passed", "", ""))
+"""The guard of what is known to be given for a parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +211,11 @@ class Dict:
     def with_item(self, key: str, value: "Value") -> "Dict":
         """The dictionary after ``d[key] = value``."""
         return replace(self, over=tuple({**dict(self.over), key: value}.items()))
+
+    def under_all(self, lower: "Dict") -> "Dict":
+        """The dictionary after ``{**lower, **d}``."""
+        under = {**lower.items(), **dict(self.under)}
+        return replace(self, under=tuple(under.items()))
 
     def without(self, key: str) -> "Dict":
         """The dictionary after ``d.pop(key)``."""

@@ -12,7 +12,7 @@ from importlib import import_module
 # than everything else that --help does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
     from typing import Final
 
@@ -78,7 +78,8 @@ def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: whoever did that wants nothing to be said
             setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    lacking = {"strict", "surrogateescape"}  # the latter in the locale C
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in lacking:
         # names of files may hold bytes that are no text, and the locale may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -134,6 +135,18 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     for line in why.splitlines():
         print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
+
+
+def print_diff(lines: "Iterable[str]") -> None:
+    """Print a diff of what other people wrote, which a terminal shows and does not obey."""
+    from privmigrate.diagnostics import printable
+
+    watched = sys.stdout.isatty()
+    for line in lines:
+        text = line.removesuffix("\n")
+        print(printable(text.expandtabs()) if watched else text)
+        if text == line:
+            print("\\ No newline at end of file")
 
 
 def _help() -> str:

@@ -4,23 +4,26 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from privmigrate.audit.finding import Level
 from privmigrate.audit.report import (
     FINE,
+    WARNINGS,
     Report,
     as_json,
     as_text,
-    count,
     listed,
     score_as_json,
     score_as_text,
 )
-from privmigrate.diagnostics import printable
-from privmigrate.errors import InputError, InternalError
+from privmigrate.diagnostics import Span, counted, printable
+from privmigrate.errors import InputError
+from privmigrate.linux.reading import read_regular
+
+if TYPE_CHECKING:
+    from privmigrate.audit.evidence import Evidence
 
 COULD_NOT_RUN: Final = 255
 PROFILES: Final = ("production", "migrate")
@@ -72,19 +75,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--format", choices=FORMATS, default="text", help="(default: text)")
     add("--baseline", metavar="FILE", help="findings in it do not count")
-    add("--score", action="store_true", help="print the reachable power, and how it comes about")
+    add(
+        "--score",
+        action="store_true",
+        help="print the reachable power, and how it comes about; exit code 1 if a file could not be"
+        " counted",
+    )
     add("--explain", metavar="RULE", help="print the page of a rule such as PM105, or of all")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge and print."""
-    try:
-        if arguments.explain is not None:
-            return _explain(arguments.explain)
-        return _audit(arguments)
-    except (InputError, InternalError) as error:
-        print(f"privmigrate: {printable(str(error))}", file=sys.stderr)
-        return COULD_NOT_RUN
+    if arguments.explain is not None:
+        return _explain(arguments.explain)
+    return _audit(arguments)
 
 
 def _explain(code: str) -> int:
@@ -119,12 +123,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     tree = DiskTree(os.path.abspath(arguments.root) if arguments.root else "")  # noqa: PTH100
     evidence = gather(tree, paths, trust=arguments.profile != "migrate")
     if arguments.score:
-        reached = score(evidence, all_ways())
-        if arguments.format == "json":
-            _print([json.dumps(score_as_json(reached), indent=2)])
-        else:
-            _print(score_as_text(reached))
-        return FINE
+        return _score(evidence, arguments.format)
     findings = judge(evidence, arguments.profile)
     findings, accepted = apply_ignores(findings, read_ignores(evidence.texts))
     gone = 0
@@ -133,10 +132,10 @@ def _audit(arguments: argparse.Namespace) -> int:
         accepted += more
     looked_at = listed(
         [
-            count(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
-            count(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
-            count(len({g.walk.path for g in evidence.guarded}), "path"),
-            count(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
+            counted(sum(1 for _ in evidence.entries), "entry of filters", "entries of filters"),
+            counted(len(evidence.grants), "grant of sudoers", "grants of sudoers"),
+            counted(len({g.walk.path for g in evidence.guarded}), "path"),
+            counted(sum(len(m.entrypoints) for m in evidence.modules), "entrypoint"),
         ]
     )
     report = Report(findings, accepted, gone, looked_at)
@@ -160,11 +159,34 @@ def _audit(arguments: argparse.Namespace) -> int:
     return report.exit_code(Level[arguments.fail_on.upper()])
 
 
+def _score(evidence: "Evidence", form: str) -> int:
+    from privmigrate.audit.engine import all_ways
+    from privmigrate.audit.score import score
+
+    reached = score(evidence, all_ways())
+    if form == "json":
+        _print([json.dumps(score_as_json(reached), indent=2)])
+    else:
+        _print(score_as_text(reached))
+    for place, why in (missed := list(_uncounted(evidence))):
+        print(printable(f"privmigrate: not counted: {place}: {why}"), file=sys.stderr)
+    return WARNINGS if missed else FINE
+
+
+def _uncounted(evidence: "Evidence") -> Iterator[tuple[Span, str]]:
+    """What a score is too low by: a file that could not be read has no entries."""
+    problems = [problem for policy in evidence.policies for problem in policy.problems]
+    for policy in evidence.policies:
+        problems += [error for file in policy.files for error in file.parsed.errors]
+    for problem in (*problems, *evidence.unread):
+        yield problem.span, problem.message
+
+
 def _read_baseline(path: str) -> dict[str, int]:
     from privmigrate.audit.accepted import read_baseline
 
     try:
-        return read_baseline(Path(path).read_text("utf-8"), path)
+        return read_baseline(read_regular(path).decode(), path)
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that none can have
         why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
         raise InputError(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
@@ -219,9 +219,9 @@ _WIDEST: Final = 72
 def _summary(found: "Findings") -> Iterator[str]:
     number = _counts(found)
     yield (
-        f"{_count(number['sites'], 'call')} as root in {_count(number['files'], 'file')}:"
+        f"{counted(number['sites'], 'call')} as root in {counted(number['files'], 'file')}:"
         f" {number['direct']} direct, {number['through_wrappers']} through"
-        f" {_count(len(found.wrappers), 'wrapper')}"
+        f" {counted(len(found.wrappers), 'wrapper')}"
     )
     yield (
         f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
@@ -231,10 +231,6 @@ def _summary(found: "Findings") -> Iterator[str]:
     if reasons:
         told = (f"{reason.value} {reasons[reason]}" for reason, _ in reasons.most_common())
         yield f"reasons: {', '.join(told)}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _say(text: str) -> None:

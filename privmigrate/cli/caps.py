@@ -15,7 +15,7 @@ from privmigrate.linux.credentials import Credentials, read_own, read_threads
 from privmigrate.linux.exec_rules import AtExec, predict
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.record import Record, read_record
-from privmigrate.privsep.knowledge import NOTHING_LEARNED, Evidence, Row, lookup
+from privmigrate.privsep.knowledge import NOTHING_LEARNED, WITHOUT_SET, Evidence, Row, lookup
 from privmigrate.privsep.knowledge.learned import read_rows
 
 _WIDTH: Final = 34
@@ -25,6 +25,10 @@ _OSLO_OPTION: Final = "--privsep_context"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``show`` and ``explain``."""
     parser.description = "Show what processes hold, and explain what commands need."
+    parser.epilog = (
+        "caps ACTION --help says more of each.\n"
+        "exit codes: 0 shown or explained, 1 nothing is known of the command, 2 bad input"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser(
         "show",
@@ -57,15 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print; 0 if there was something to say, 1 if nothing is known, 2 for a wrong PID or NAME."""
-    try:
-        if arguments.action == "explain":
-            words = (arguments.command, *arguments.words)
-            return _explain(words, arguments.learned, as_json=arguments.json)
-        return _show(arguments.pid, arguments.service, as_json=arguments.json)
-    except InputError as error:
-        print(f"privmigrate: {error}", file=sys.stderr)
-        return 2
+    """Print; 0 if there was something to say, 1 if nothing is known."""
+    if arguments.action == "explain":
+        words = (arguments.command, *arguments.words)
+        return _explain(words, arguments.learned, as_json=arguments.json)
+    return _show(arguments.pid, arguments.service, as_json=arguments.json)
 
 
 # show
@@ -263,7 +263,7 @@ def _explain(words: tuple[str, ...], learned: str | None, *, as_json: bool) -> i
 
 def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[str]:
     line = printable(" ".join(words))
-    needed = str(evidence.capabilities) if evidence.bounded else "no set bounds what it needs"
+    needed = str(evidence.capabilities) if evidence.bounded else _without_set(evidence)
     yield f"{line}{' (with any arguments)' if len(words) == 1 else ''}: {needed}"
     if evidence.bounded:
         yield f"  in a daemon of uid 0        {evidence.root}"
@@ -277,13 +277,19 @@ def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[s
     yield f"evidence, {'all observed' if evidence.verified else 'not all observed'}:"
     for row in evidence.rows:
         yield f"  {_status_of(row)}: {row.form}{f' ({row.argv})' if row.argv else ''}"
-        if row.root_status != "unbounded":
+        if row.root_status not in WITHOUT_SET:
             yield f"    uid 0: {row.root}; another uid: {row.service}"
         kernel = f"Linux {row.kernel}, " if row.kernel else ""
         if row.source:
             yield f"    {kernel}{row.source}"
         if row.notes:
             yield f"    {row.notes}"
+
+
+def _without_set(evidence: Evidence) -> str:
+    if any(row.root_status == "unbounded" for row in evidence.rows):
+        return "no set bounds what it needs"
+    return "nobody has watched it, and no source says what it needs"
 
 
 def _status_of(row: Row) -> str:

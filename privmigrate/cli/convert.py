@@ -3,18 +3,19 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import unified_diff
 from enum import Enum
-from io import TextIOWrapper
 from itertools import chain
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.diagnostics import printable
+from privmigrate.cli import print_diff
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from privmigrate.callsites import Findings
     from privmigrate.convert import Conversion, Options
     from privmigrate.convert.lock import Disk
+    from privmigrate.convert.replaced import Replaced
     from privmigrate.convert.report import Row
     from privmigrate.rootwrap.rule import Rule
 
@@ -45,6 +47,8 @@ examples:
   privmigrate convert etc/nova/rootwrap.conf --output nova --package nova.privileged --diff
   privmigrate convert rootwrap.d --check        # for CI: exit code 1 when out of date
   privmigrate convert etc/manila/rootwrap.d --callsites manila
+exit codes: 0 written, shown or up to date, 1 out of date (--check), 2 bad input, 3 a conflict with
+  what was edited by hand: --keep or --replace settles it.
 """
 
 
@@ -109,7 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
     from privmigrate.convert.place import Needs
     from privmigrate.convert.source import read_sources, relabel
 
-    _allow_any_script()
     package = _package(arguments.package)
     sources = read_sources(arguments.paths)
     rules = relabel(sources.rules, sources.labels)
@@ -117,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     disk = Disk(None, {}) if arguments.show else read_disk(folder, package)
     made_with = _made_with(arguments, disk)
     findings = _findings(arguments)
+    called, replaced = _called(arguments, disk)
     options = Options(
         package=package,
         runtime=arguments.runtime,
@@ -126,7 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
         keep_unreferenced=arguments.keep_unreferenced or bool(findings and findings.unparsed),
         made_with=made_with,
-        called=_called(arguments, disk),
+        called=called,
+        replaced=replaced,
     )
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
@@ -172,15 +177,22 @@ def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
     return ("callsites", *kept)
 
 
-def _called(arguments: argparse.Namespace, disk: "Disk") -> frozenset[str]:
-    """The entrypoints that the service calls by now, where its calls are looked at."""
+def _called(
+    arguments: argparse.Namespace, disk: "Disk"
+) -> "tuple[frozenset[str], tuple[Replaced, ...]]":
+    """The entrypoints that the service calls by now, where its calls are looked at.
+
+    With the calls of which they took the place, as far as the lock knows these.
+    """
     if not arguments.callsites or disk.lock is None:
-        return frozenset()
+        return frozenset(), ()
     from privmigrate.callsites.files import read_files
+    from privmigrate.convert.replaced import still_called
     from privmigrate.convert.still import find_called
 
     files, _ = read_files(arguments.callsites, ())
-    return find_called([file.data for file in files], disk.lock.files)
+    called = find_called([file.data for file in files], disk.lock.files)
+    return called, still_called(disk.lock.replaced, files)
 
 
 def _findings(arguments: argparse.Namespace) -> "Findings | None":
@@ -216,7 +228,9 @@ def _finish(
             _say(f"{folder / name} is out of date")
     elif changed:
         write(folder, changed, disk.texts)
-        _say(f"wrote {len(changed)} file{'s' if len(changed) > 1 else ''} into {folder}/")
+        _say(f"wrote {counted(len(changed), 'file')} into {folder}/")
+        if result.uses:
+            _say(f"next: {_next(arguments)}")
     else:
         _say(f"{folder}/ is up to date")
     if conflicts:
@@ -224,11 +238,14 @@ def _finish(
     return OUT_OF_DATE if arguments.check and changed else 0
 
 
-def _allow_any_script() -> None:
-    """Names in filters may be in a script that the terminal cannot show."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _next(arguments: argparse.Namespace) -> str:
+    """The command line that shows what the service's calls would become."""
+    words = [*arguments.callsites, "--to", arguments.package]
+    if arguments.output != ".":
+        words += ["--output", arguments.output]
+    for path in arguments.paths:
+        words += ["--filters", path]
+    return shlex.join(["privmigrate", "rewrite", *words, "--diff"])
 
 
 def _package(name: str) -> str:
@@ -287,7 +304,7 @@ def _report(
         if legend := report.legend(found):
             print(legend)
         for line in _lines_about_calls(arguments, result, found):
-            print(line)
+            print(printable(line))
         print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
@@ -305,7 +322,8 @@ def _about_calls(
     return {
         "calls": report_calls.calls_as_json(result.uses, result.unlinked),
         "wide": report_calls.wide_counts(result.wide, found),
-        "call summary": report_calls.call_counts(result.uses, result.unlinked),
+        "call summary": report_calls.call_counts(result.uses, result.unlinked)
+        | {"replaced": result.replaced},
     }
 
 
@@ -316,7 +334,9 @@ def _lines_about_calls(
         return ()
     from privmigrate.convert import report_calls
 
-    lines = report_calls.summary(result.wide, found, result.uses, result.unlinked)
+    lines = report_calls.summary(
+        result.wide, found, result.uses, result.unlinked, replaced=result.replaced
+    )
     if arguments.diff or arguments.check:
         return lines
     return chain(lines, report_calls.stays(result.unlinked))
@@ -345,13 +365,14 @@ def _tell(result: "Conversion") -> bool:
 def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
     for name, text in sorted(changed.items()):
         old = before.get(name)
-        for line in unified_diff(
-            (old or "").splitlines(keepends=True),
-            text.splitlines(keepends=True),
-            "/dev/null" if old is None else f"a/{folder / name}",
-            f"b/{folder / name}",
-        ):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        print_diff(
+            unified_diff(
+                (old or "").splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                "/dev/null" if old is None else f"a/{folder / name}",
+                f"b/{folder / name}",
+            )
+        )
 
 
 def _print_json(value: object) -> int:

@@ -203,16 +203,13 @@ def _tasks_of_log(arguments: argparse.Namespace) -> "tuple[list[Task], list[str]
     from privmigrate.learn.log import plan_tasks, read_uses
     from privmigrate.privsep.execute import PATH
     from privmigrate.rootwrap.config import load_config
+    from privmigrate.rootwrap.journal import read_lines
     from privmigrate.rootwrap.policy import Policy
 
     log: str = arguments.log
     environ = {"PATH": PATH}
     policy = Policy.load(load_config(arguments.filters, environ))
-    try:
-        text = sys.stdin.read() if log == "-" else Path(log).read_text(errors="surrogateescape")
-    except OSError as error:
-        raise InputError(f"{log}: error: cannot be read: {error.strerror}") from error
-    uses = read_uses(text.splitlines(), policy, environ)
+    uses = read_uses(read_lines(log), policy, environ)
     if not uses:
         raise InputError(f"{log}: error: there is no command line in it")
     return plan_tasks(uses, with_known=arguments.all)

@@ -3,26 +3,28 @@
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
 from privmigrate.audit.matching import Answer, Loaded, Miss, load, match, rule_of, why_not
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Mode
-from privmigrate.rootwrap.journal import read_journal
+from privmigrate.rootwrap.journal import read_journal, read_lines
 from privmigrate.rootwrap.rule import Rule
 
 ALLOWED: Final = 0
 DENIED: Final = 1
-BAD_INPUT: Final = 2
 
 _MODES: Final = tuple(mode.value for mode in Mode)
 _MAX_LISTED: Final = 20
+_DESCRIPTION: Final = """\
+Say which rootwrap filter allows a command and what would be executed with which environment, user
+and capabilities, as oslo.rootwrap decides (exact) and as the filters were meant (strict); if none
+does, which came nearest and on which word each failed.
+"""
 _EPILOG: Final = """\
 examples:
   privmigrate match /etc/cinder/rootwrap.conf -- lvs --noheadings
@@ -37,11 +39,7 @@ of exact mode, or of the mode that --mode names.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.description = (
-        "Say which rootwrap filter allows a command and what would be executed with which"
-        " environment, user and capabilities, as oslo.rootwrap decides (exact) and as the filters"
-        " were meant (strict); if none does, which came nearest and on which word each failed."
-    )
+    parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "privmigrate match [options] CONF [--] CMD [ARGS...]"
@@ -64,17 +62,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decide and print."""
-    try:
-        words = _words(arguments)
-        loaded = load(arguments.conf)
-        if arguments.batch is not None:
-            return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.json)
-        if arguments.why_not is not None:
-            return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
-        return _match(loaded, words, arguments.mode, as_json=arguments.json)
-    except InputError as error:
-        print(f"privmigrate: {error}", file=sys.stderr)
-        return BAD_INPUT
+    words = _words(arguments)
+    loaded = load(arguments.conf)
+    if arguments.batch is not None:
+        return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.json)
+    if arguments.why_not is not None:
+        return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
+    return _match(loaded, words, arguments.mode, as_json=arguments.json)
 
 
 def _words(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -148,6 +142,8 @@ def _describe_decision(loaded: Loaded, title: str, decision: Decision) -> Iterat
     evidence = lookup(command.argv)
     if evidence is None:
         yield f"  capabilities  nothing is known of {printable(command.argv[0])}"
+    elif not evidence.bounded:
+        yield "  capabilities  no set is known (see privmigrate caps explain)"
     else:
         status = "observed" if evidence.verified else "not all observed"
         yield f"  capabilities  {evidence.capabilities} ({status}; see privmigrate caps explain)"
@@ -195,7 +191,9 @@ def _decision_as_json(loaded: Loaded, decision: Decision) -> dict[str, object]:
         "argv": list(command.argv),
         "environment": dict(command.environment),
         "user": command.run_as,
-        "capabilities": None if evidence is None else list(evidence.capabilities.names),
+        "capabilities": list(evidence.capabilities.names)
+        if evidence is not None and evidence.bounded
+        else None,
         "observed": evidence is not None and evidence.verified,
     }
 
@@ -232,13 +230,9 @@ def _why_not(loaded: Loaded, name: str, words: tuple[str, ...], *, as_json: bool
 
 
 def _batch(loaded: Loaded, file: str, mode: str, *, as_json: bool) -> int:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8", "replace")
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    coverage = cover(loaded, read_journal(text.splitlines(), plain=True))
+    coverage = cover(loaded, read_journal(read_lines(file), plain=True))
     if not coverage.commands:
-        raise InputError(f"{file}: has no command that could be read")
+        raise InputError(f"{file}: error: has no command that could be read")
     if as_json:
         print(json.dumps(_coverage_as_json(coverage), indent=2))
     else:
@@ -253,8 +247,8 @@ def _describe_coverage(coverage: Coverage) -> Iterator[str]:
     share = f" ({100 * len(used) // entries} %)" if entries else ""
     denied = sum(refusal.count for refusal in coverage.denied)
     yield (
-        f"{_count(coverage.commands, 'command')}, {denied} denied;"
-        f" {len(used)} of {_count(entries, 'entry', 'entries')} used{share}"
+        f"{counted(coverage.commands, 'command')}, {denied} denied;"
+        f" {len(used)} of {counted(entries, 'entry', 'entries')} used{share}"
     )
     for rule, count in coverage.used:
         yield f"  {count:6}  {_entry(rule)}"
@@ -267,7 +261,7 @@ def _describe_coverage(coverage: Coverage) -> Iterator[str]:
     for unread in coverage.unread:
         yield f"line {unread.line} was not read: {printable(unread.why)}"
     if coverage.skipped:
-        yield f"{_count(coverage.skipped, 'line')} of other programs"
+        yield f"{counted(coverage.skipped, 'line')} of other programs"
 
 
 def _describe_refusals(title: str, refusals: tuple[Refusal, ...]) -> Iterator[str]:
@@ -299,7 +293,3 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
         "line": refusal.line,
         "why": refusal.why,
     }
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -4,15 +4,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.cli import print_diff
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
+    from privmigrate.callsites.files import SourceFile
     from privmigrate.convert.told import Told
 
 OUT_OF_DATE: Final = 1
@@ -28,7 +30,8 @@ examples:
   privmigrate convert etc/manila/rootwrap.d --callsites manila --package manila.privileged
   privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d --diff
   privmigrate rewrite manila --to manila.privileged --filters etc/manila/rootwrap.d
-  privmigrate rewrite manila --to manila.privileged --check   # for CI: 1 if calls are left to do
+  privmigrate rewrite manila --to manila.privileged --check   # for CI: 1 if one can be replaced
+exit codes: 0 written, shown or nothing to replace, 1 something would change (--check), 2 bad input.
 """
 
 
@@ -56,8 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rewrite; raise InputError for what cannot be used."""
-    from privmigrate.convert.lock import write_sources
-    from privmigrate.convert.told import proofs, tell
+    from privmigrate.convert.lock import NAME, write_sources
+    from privmigrate.convert.told import lock_after, proofs, tell
 
     told = _compute(arguments)
     pairs = [(each.document, each.after) for each in told.rewriting.files]
@@ -73,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         for line in tell(told, brief=arguments.diff or arguments.check):
             print(printable(line), file=sys.stderr if arguments.diff else sys.stdout)
     if changes and not arguments.diff and not arguments.check:
-        write_sources(changes)
+        lock = lock_after(told)
+        write_sources(changes | {Path(told.disk.folder, NAME): lock})
         _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
     return OUT_OF_DATE if arguments.check and changes else 0
 
@@ -85,8 +89,10 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     from privmigrate.convert import Options, convert
     from privmigrate.convert.callers import rewrite_callers
     from privmigrate.convert.lock import read_disk
+    from privmigrate.convert.replaced import still_called
     from privmigrate.convert.retest import move_tests
     from privmigrate.convert.source import read_sources, relabel
+    from privmigrate.convert.still import find_called
     from privmigrate.convert.told import Told, target_of
 
     package: str = arguments.to
@@ -98,12 +104,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
             f"with --package {package} first)"
         )
     files, problems = read_files(arguments.paths, ())
-    own = os.path.realpath(folder)
-    texts = {
-        file.name: file.data
-        for file in files
-        if not os.path.realpath(file.name).startswith(own + os.sep)
-    }
+    texts = dict(_ours_to_change(files, folder, arguments.paths))
     findings = find_sites(arguments.paths)
     if findings.errors:
         # a class there may change what a call elsewhere means
@@ -116,12 +117,30 @@ def _compute(arguments: argparse.Namespace) -> "Told":
         package=package,
         runtime="privmigrate" if target.policies else "oslo",
         exec_dirs=sources.exec_dirs,
+        called=find_called([file.data for file in files], disk.lock.files),
+        replaced=still_called(disk.lock.replaced, files, elsewhere=True),
     )
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
     tests, listed = move_tests(rewriting.files, texts, package, findings.sites)
-    return Told(findings.sites, rewriting, tests, listed, target)
+    return Told(findings.sites, rewriting, tests, listed, target, disk, options.replaced)
+
+
+def _ours_to_change(
+    files: "Sequence[SourceFile]", package: Path, paths: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    """What lies in the given paths, outside of the package: what a link names may be another's."""
+    roots = [Path(os.path.realpath(path)) for path in paths]
+    own = Path(os.path.realpath(package))
+    for file in files:
+        real = Path(os.path.realpath(file.name))
+        if own in real.parents:
+            continue
+        if any(root == real or root in real.parents for root in roots):
+            yield file.name, file.data
+        else:
+            _say(f"{file.name}: stays as it is: leads to {real}, which was not given")
 
 
 def _filters_beside(paths: Sequence[str]) -> list[str]:
@@ -157,8 +176,8 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
 def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
     for path, texts in sorted(changes.items()):
         before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
-        for line in unified_diff(before, after, printable(f"a/{path}"), printable(f"b/{path}")):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        names = [printable(f"{side}/{path}") for side in "ab"]
+        print_diff(unified_diff(before, after, names[0], names[1]))
 
 
 def _say(text: str) -> None:

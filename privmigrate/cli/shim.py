@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import pwd
 import sys
 from collections.abc import Iterator
 
@@ -29,6 +30,11 @@ _SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``install``, ``uninstall``, ``status``."""
     parser.description = "Run rootwrap's commands, unchanged for their callers, under new limits."
+    parser.epilog = (
+        "shim ACTION --help says more of each.\n"
+        "exit codes: 0 fine, 1 something is not as it should be (status) or nothing was seen\n"
+        "  (learned), 2 bad input"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _configure_install(actions.add_parser(
         "install",
@@ -122,6 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _install(arguments)
         case "uninstall":
             root = _root(arguments.root)
+            if root == "/":
+                _check_root("uninstall")
             said = install.uninstall(arguments.service, root, force=arguments.force)
             print("\n".join(said))
             return 0
@@ -150,7 +158,7 @@ def _why_nothing() -> str:
 
     try:
         with watching():
-            return ""
+            return " (commands are watched where it says mode = learn)"
     except CannotTrace as error:
         return f": {error}"
 
@@ -180,16 +188,33 @@ def _install(arguments: argparse.Namespace) -> int:
         systemd=arguments.systemd,
     )
     needed = None
+    if not image and not arguments.dry_run:
+        _check_root("install")
     if not image:
         commands.check_interpreter(request.interpreter, request.python)
         needed = needs(_check(request))
     plan = install.make_plan(request, needed)
+    if not image:
+        _note_user(request.user)
     print("\n".join(plan.lines()))
     if arguments.dry_run:
         return 0
     install.apply(plan)
     print(f"installed; see `privmigrate shim status --service {request.service}`")
     return 0
+
+
+def _check_root(action: str) -> None:
+    if os.geteuid() != 0:
+        advice = " (--dry-run only shows the plan)" if action == "install" else ""
+        raise InputError(f"shim {action} needs root: it changes what sudo runs{advice}")
+
+
+def _note_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        print(f"note: there is no user {name} here (--user names the service's)", file=sys.stderr)
 
 
 def _root(path: str) -> str:

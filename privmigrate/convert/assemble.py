@@ -12,6 +12,7 @@ from typing import Final
 
 from privmigrate.argv import template as argv
 from privmigrate.argv.spec import ArgSpec
+from privmigrate.convert import vocabulary
 from privmigrate.convert.admit import frame_of
 from privmigrate.convert.bind import Absent, Always, Binding, Bound, bind
 from privmigrate.convert.operation import Each, Hole, Kind, Lit, Option, Param, Segment
@@ -21,6 +22,9 @@ from privmigrate.convert.words import named, operand_names
 _LONG_FLAG: Final = re.compile(r"--([A-Za-z][\w-]*)(?:=.*)?\Z", re.DOTALL)
 _SIMPLE: Final = re.compile(r"(?:not )?(?:\w+\.)*(\w+)\Z")
 _FLAG: Final = re.compile(r"-+([A-Za-z][\w-]*)\Z")
+_FROM_REFERENCE: Final = frozenset(("chgrp", "chmod", "chown"))
+# An expression that is the same, however often it is evaluated in one call.
+_STEADY: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[(?:'[\w-]+'|\"[\w-]+\")\])*\Z")
 # Names that say nothing of what a value is.
 _GENERIC: Final = frozenset(
     ("arg", "args", "argument", "cmd", "command", "data", "item", "opts", "params", "self", "value",
@@ -92,7 +96,7 @@ class _Assembly:
         if len(self.params) > before:
             self.params[-1] = replace(self.params[-1], optional=True, keyword=True)
             return Option(before, words)
-        hints = [*_flag_names(words), *self.called.get(name, ())]
+        hints = [*_flag_names(self.command, words), *self.called.get(name, ())]
         hints.sort(key=lambda hint: len(hint) == 1)
         self.params.append(Param(Kind.FLAG, hints=tuple(hints), keyword=True))
         self.places.append(Place("", name))
@@ -141,11 +145,23 @@ def assemble(command: str, template: argv.Template, shapes: Sequence[Shape]) -> 
     segments = template.segments[1:]
     texts = list(_texts(segments))
     assembly = _Assembly(command, texts, _called(template, shapes))
+    # what it is taken from stands in the first operand's place
+    assembly.bare = int(command in _FROM_REFERENCE and any(map(_is_reference, segments)))
     try:
         words = tuple(assembly.segments(segments))
     except _Untypable:
         return None
     return Assembled(words, tuple(assembly.params), tuple(assembly.places))
+
+
+def _is_reference(segment: argv.Segment) -> bool:
+    match segment:
+        case argv.Hole(_, spec):
+            return frame_of(spec)[0].startswith("--reference=")
+        case argv.Lit(text):
+            return text.startswith("--reference")
+        case _:
+            return False
 
 
 def _texts(segments: Sequence[argv.Segment]) -> Iterator[str | None]:
@@ -159,7 +175,10 @@ def _texts(segments: Sequence[argv.Segment]) -> Iterator[str | None]:
                 yield from _texts(inner)
 
 
-def _flag_names(words: Sequence[Lit | Hole]) -> Iterator[str]:
+def _flag_names(command: str, words: Sequence[Lit | Hole]) -> Iterator[str]:
+    for word in words:
+        if isinstance(word, Lit) and (command, word.text) in vocabulary.SWITCHES:
+            yield vocabulary.SWITCHES[command, word.text]
     for word in words:
         if isinstance(word, Lit) and (found := _LONG_FLAG.match(word.text)):
             yield found[1]
@@ -245,3 +264,47 @@ def _items(place: Place, bound: Bound, part: Part, shape: Shape) -> str | None:
     if value is None or part.element in {"", value}:
         return value and f"tuple({part.source})"
     return f"tuple({value} for {part.element} in {part.source})"
+
+
+def share(assembled: Assembled, template: argv.Template, shapes: Sequence[Shape]) -> Assembled:
+    """Make parameters one for which every call gives the same value."""
+    given = [
+        arguments(assembled, binding, shape)
+        for shape in shapes
+        if (binding := bind(template, shape.template)) is not None
+    ]
+    first: dict[object, int] = {}
+    kept: list[int] = []
+    number_of: dict[int, int] = {}
+    for number, param in enumerate(assembled.params):
+        values = tuple((each or {}).get(number, "") for each in given)
+        plain = param.kind is Kind.WORD and not param.optional
+        same = (param.spec, values)
+        if plain and values and all(map(_STEADY.match, values)) and same in first:
+            number_of[number] = first[same]
+            continue
+        number_of[number] = len(kept)
+        if plain:
+            first.setdefault(same, len(kept))
+        kept.append(number)
+    if len(kept) == len(assembled.params):
+        return assembled
+    return Assembled(
+        tuple(_renumbered(word, number_of) for word in assembled.words),
+        tuple(assembled.params[number] for number in kept),
+        tuple(assembled.places[number] for number in kept),
+    )
+
+
+def _renumbered(word: Segment, number_of: Mapping[int, int]) -> Segment:
+    match word:
+        case Lit():
+            return word
+        case Hole(number):
+            return replace(word, number=number_of[number])
+        case Option(number, inner) | Each(number, inner):
+            words = tuple(
+                each if isinstance(each, Lit) else replace(each, number=number_of[each.number])
+                for each in inner
+            )
+            return replace(word, number=number_of[number], words=words)

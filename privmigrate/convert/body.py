@@ -5,7 +5,7 @@ from keyword import iskeyword
 
 from privmigrate.convert.annotate import RUNTIME, Imports
 from privmigrate.convert.layout import Clauses, Expression, Group, Text
-from privmigrate.convert.listing import WORDS
+from privmigrate.convert.listing import GIVEN, WORDS
 from privmigrate.convert.operation import (
     Cat,
     Each,
@@ -41,7 +41,10 @@ def call(op: Op, executable: Expression, imports: Imports) -> Expression:
 def _arguments(op: Op, imports: Imports) -> Iterator[Expression]:
     """The words, and what else the command gets."""
     yield from (_segment(word, op.params) for word in op.words)
-    if op.templates:
+    if op.assigned:
+        yield f"*{GIVEN}.args"
+        yield f"env={GIVEN}.env"
+    elif op.templates:
         yield f"*{WORDS}[1:]"
     if op.rest:
         yield from (f"argument_{number}" for number in range(1, op.rest.minimum + 1))

@@ -110,8 +110,10 @@ def rewrite_file(
     done: list[Replacement] = []
     left: list[Left] = []
     imports: dict[str, NewImport] = {}
+    modules = {use.op.module for use in uses}
+    named = {module: name_module(document, target.package, module) for module in modules}
     for use in uses:
-        naming = name_module(document, target.package, use.op.module)
+        naming = named[use.op.module]
         if naming is None:
             text = f"{target.package}.{use.op.module} has no name here that is not taken"
             left.append(_left(use.site, Because.NAME, text))
@@ -209,14 +211,16 @@ def _comments(
         first = document.start(statement)
         last = (document.end(statement)[0] + 1, 0)
         comments = document.comments(first, last)
+        if not comments:
+            continue
         function = document.function(statement)
-        following = [
+        following = (
             each
             for each in calls
             if document.start(each.call) > first and document.function(each.call) is function
-        ]
-        if comments and following:
-            key = document.start(_on_its_own_line(document, following[0].call))
+        )
+        if (after := next(following, None)) is not None:
+            key = document.start(_on_its_own_line(document, after.call))
             found[key] = (*comments, *found.get(key, ()))
     return found
 

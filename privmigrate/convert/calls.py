@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from privmigrate.callsites.site import UNRESOLVED, Reason, Site
+from privmigrate.callsites.site import AS_BUILT, UNRESOLVED, Reason, Site
 from privmigrate.convert.chain import attach
 from privmigrate.convert.gather import gather, merge_calls
 from privmigrate.convert.link import link, rules_by_name, why_denied
@@ -56,7 +56,7 @@ def from_calls(
     gathered = gather(links.candidates, complete)
     plans = []
     for plan in gathered.plans:
-        if plan.site.reasons:
+        if not _is_to_go(plan):
             unlinked.append(_unresolved(plan.site))
         else:
             plans.append(plan)
@@ -83,6 +83,12 @@ def from_calls(
     outcomes = list(_outcomes(unused, [each for each in prefixes if each not in left], doubt))
     ops = tuple(sorted((*made, *kept_ops), key=lambda op: (op.sources, op.key)))
     return FromCalls(ops, left, tuple(outcomes), tuple(plans), tuple(_distinct(unlinked)))
+
+
+def _is_to_go(plan: Plan) -> bool:
+    """Whether nothing that is doubtful about the call is left when the list itself is checked."""
+    reasons = set(plan.site.reasons)
+    return not (reasons - AS_BUILT if plan.as_built else reasons)
 
 
 def _stays(site: Site, called: frozenset[str]) -> bool:

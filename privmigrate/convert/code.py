@@ -12,7 +12,7 @@ from privmigrate.argv.template import Template
 from privmigrate.convert.annotate import RUNTIME, TYPES, Imports, annotation, prefixed, typed
 from privmigrate.convert.body import call, row, usage
 from privmigrate.convert.layout import Expression, Group, Union, docstring, lay_out
-from privmigrate.convert.listing import WORDS, usage_of, words_parameter
+from privmigrate.convert.listing import GIVEN, WORDS, taken_apart, usage_of, words_parameter
 from privmigrate.convert.operation import (
     Call,
     Cat,
@@ -70,23 +70,15 @@ def function(op: Op, package: Package) -> Unit:
     )
     lines.extend(lay_out(signature))
     lines.extend(docstring(_sentences(op)))
+    lines.extend(taken_apart(op, imports))
     lines.extend(lay_out(call(op, _executable_of(op, package), imports), 4, before="return "))
     text = "\n".join(_without_lint(lines))
-    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources, op.calls))
+    return Unit(op.key, text, frozenset(imports.pairs), provenance(op.key, op.sources))
 
 
-def provenance(key: str, sources: Sequence[Source], calls: Sequence[Call] = ()) -> str:
+def provenance(key: str, sources: Sequence[Source]) -> str:
     """The one line above a unit that says where it comes from."""
-    line = f"{MARK} {key} "
-    if calls:
-        # half of what is left for each
-        rules = _enumerated(f"{line} rules:", sources, (_WIDTH + len(line)) // 2)
-        more = f" +{len(calls) - 1}" if len(calls) > 1 else ""
-        room = _WIDTH - len(f"{rules}  sites: {more}")
-        shown = [call.within(room) if not n else call for n, call in enumerate(calls)]
-        line = _enumerated(f"{rules}  sites:", shown, _WIDTH)
-    else:
-        line = _enumerated(line, sources, _WIDTH)
+    line = _enumerated(f"{MARK} {key} ", sources, _WIDTH)
     printable = "".join(c if c.isprintable() else "?" for c in line)
     return printable if len(printable) <= _WIDTH else printable[: _WIDTH - 3] + "..."
 
@@ -188,19 +180,20 @@ def context(name: str, needed: Sequence[str] | None, package: Package) -> Unit:
 
 def _command_decorator(op: Op, imports: Imports) -> list[str]:
     name = imports.use(RUNTIME, "command")
-    if op.capabilities is None:
-        return [f"@{name}"]
-    if not op.capabilities:
-        return [f"@{name}(capabilities=())"]
-    imports.use(RUNTIME, "capabilities")
-    needed = tuple(f"capabilities.{each}" for each in op.capabilities)
-    group = Group(f"@{name}(", (Group("capabilities=(", needed, ")", lonely=True),), ")")
-    return lay_out(group)
+    given: list[Expression] = []
+    if op.capabilities is not None:
+        needed = tuple(f"capabilities.{each}" for each in op.capabilities)
+        given.append(Group("capabilities=(", needed, ")", lonely=True))
+    if op.capabilities:
+        imports.use(RUNTIME, "capabilities")
+    if op.only_under:
+        given.append("only_under=True")
+    return lay_out(Group(f"@{name}(", tuple(given), ")")) if given else [f"@{name}"]
 
 
 def _parameters(op: Op, package: Package, imports: Imports) -> Iterable[Expression]:
     if op.templates:
-        yield words_parameter(op.templates, imports)
+        yield words_parameter(op.lines, imports)
     for param in op.params:
         if not param.keyword:
             yield typed(param, imports)
@@ -238,7 +231,8 @@ def _executable_of(op: Op, package: Package) -> Expression:
     items = tuple(
         f"{quote(name)}: {constant}" for name, constant in zip(names, constants, strict=True)
     )
-    return Group("{", items, f"}}[str({WORDS}[0])]")
+    called = f"{GIVEN}.command" if op.assigned else f"str({WORDS}[0])"
+    return Group("{", items, f"}}[{called}]")
 
 
 def _self_word(word: Word, prefix: Prefix) -> str:
@@ -259,7 +253,7 @@ def _sentences(op: Op) -> Iterable[str]:
         case Cat(path):
             yield f"Read ``{path}``."
         case None if op.templates:
-            yield _listed_sentence(op.templates)
+            yield _listed_sentence(op.lines)
         case None:
             user = "" if op.run_as == "root" else f" as {op.run_as}"
             shown = usage(op.command, op.words, op.params, rest=op.rest is not None)
@@ -270,8 +264,9 @@ def _sentences(op: Op) -> Iterable[str]:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
     elif op.width is Width.WIDE:
         yield "Wide: a shell runs this text, so that it can do anything."
-    for text in op.narrower:
-        yield f"Narrower than the filter: {text}."
+    yield from (f"Narrower than the filter: {text}." for text in op.narrower)
+    if op.only_under:
+        yield "The daemon wants ``under``: no call runs it without."
     if op.calls:
         yield _calls_sentence(op.calls)
 
@@ -284,8 +279,8 @@ def _listed_sentence(lines: Sequence[Template]) -> str:
 
 
 def _calls_sentence(calls: Sequence[Call]) -> str:
-    """Without lines, so that the text stays while code moves."""
-    places = list(dict.fromkeys((call.module, call.function) for call in calls))
+    """Without lines and their order, so that the text stays while code moves."""
+    places = sorted({(call.module, call.function) for call in calls})
     shown = [
         f"``{function}`` of ``{module}``" if function else f"``{module}``"
         for module, function in places[:_MOST_CALLERS]

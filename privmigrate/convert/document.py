@@ -5,8 +5,10 @@ import io
 import re
 import tokenize
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from privmigrate.callsites.site import Site
@@ -27,7 +29,7 @@ class Unreadable(Exception):  # noqa: N818 - an outcome that `read` turns into a
     """The file is no Python that can be rewritten; the message says why, without its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """A file that parses.
 
@@ -46,6 +48,7 @@ class Document:
     lines: tuple[str, ...]
     parents: dict[ast.AST, ast.AST] = field(repr=False)
     _comments: tuple[tuple[Place, str], ...] = ()
+    _scopes: dict[ast.AST, frozenset[str]] = field(default_factory=dict, repr=False)
 
     @property
     def has_mark(self) -> bool:
@@ -115,28 +118,53 @@ class Document:
 
     def visible_names(self, node: ast.AST) -> set[str]:
         """Names of the functions around a node, and of its module."""
-        names = set(bound_names(self.tree, shallow=True))
+        names = set(self._bound(self.tree))
         for each in self.around(node):
             if isinstance(each, Function | ast.Lambda):
-                names.update(bound_names(each))
+                names.update(self._bound(each))
         return names
+
+    def _bound(self, scope: ast.AST) -> frozenset[str]:
+        if scope not in self._scopes:
+            shallow = isinstance(scope, ast.Module)
+            self._scopes[scope] = frozenset(bound_names(scope, shallow=shallow))
+        return self._scopes[scope]
+
+    @cached_property
+    def calls(self) -> dict[int, list[ast.Call]]:
+        """Every call, by the line that it begins in."""
+        found: dict[int, list[ast.Call]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call):
+                found.setdefault(node.lineno, []).append(node)
+        return found
+
+    @cached_property
+    def functions(self) -> dict[str, list[Function]]:
+        """Every function and method, by its name."""
+        found: dict[str, list[Function]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, Function):
+                found.setdefault(node.name, []).append(node)
+        return found
 
     def find_call(self, site: Site) -> ast.Call | None:
         """The call of a site, if it stands where the site says."""
         executor = ast.dump(_expression(site.executor))
         found = [
             node
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.Call)
-            and node.lineno == site.span.line
-            and site.span.column in {node.col_offset + 1, self.start(node)[1] + 1}
+            for node in self.calls.get(site.span.line, ())
+            if site.span.column in {node.col_offset + 1, self.start(node)[1] + 1}
             and ast.dump(node.func) == executor
         ]
         return found[0] if len(found) == 1 else None
 
     def comments(self, first: Place, last: Place) -> tuple[str, ...]:
         """Comments between two places, without those that speak to a tool about their line."""
-        return tuple(text for place, text in self._comments if first <= place < last)
+        start = bisect_left(self._comments, (first, ""))
+        return tuple(
+            text for _, text in self._comments[start : bisect_left(self._comments, (last, ""))]
+        )
 
 
 def read(name: str, data: bytes) -> Document:

@@ -48,7 +48,7 @@ def _checked(words: Sequence[ast.expr], op: Op) -> tuple[str, ...] | None:
     """The whole line as a list, where it is written out and the entrypoint takes it."""
     texts = [each.value for each in words if isinstance(each, ast.Constant)]
     argv = tuple(text for text in texts if isinstance(text, str))
-    known = any(isinstance(each.match(argv), Mapping) for each in op.templates)
+    known = any(isinstance(each.match(argv), Mapping) for each in op.lines)
     return (f"[{', '.join(map(repr, argv))}]",) if len(argv) == len(words) and known else None
 
 
@@ -74,7 +74,11 @@ def _match(segments: Sequence[Segment], words: Sequence[ast.expr], op: Op) -> di
         case Lit() | Hole():
             one = match_word(first, words[0]) if words else None
             others = _match(rest, words[1:], op) if one is not None else None
-            return None if one is None or others is None else {**one, **others}
+            if one is None or others is None:
+                return None
+            # one parameter may stand for several words, which are the same then
+            same = all(others.get(number, text) == text for number, text in one.items())
+            return {**one, **others} if same else None
         case Option(number, inner):
             size = len(inner)
             there = _match(inner, words[:size], op) if len(words) >= size else None

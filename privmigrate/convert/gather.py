@@ -7,16 +7,25 @@ is joined that would accept more than the rules allow for each of its shapes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from privmigrate.argv import template as argv
 from privmigrate.argv.unify import unify
 from privmigrate.callsites.site import Site
 from privmigrate.convert.admit import admit
-from privmigrate.convert.assemble import Assembled, arguments, assemble
+from privmigrate.convert.as_built import as_built_ops, is_as_built
+from privmigrate.convert.assemble import Assembled, arguments, assemble, share
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
 from privmigrate.convert.listed import listed_ops, native_op
-from privmigrate.convert.made import by_site, front_names, kind_of, op_of, with_ahead
+from privmigrate.convert.made import (
+    by_site,
+    front_names,
+    is_only_under,
+    kind_of,
+    op_of,
+    with_ahead,
+)
 from privmigrate.convert.operation import (
     Op,
     Width,
@@ -49,11 +58,14 @@ def gather(candidates: Sequence[Candidate], complete: Sequence[Site]) -> Gathere
     found = {id(site): mine for site, mine in by_site(candidates)}
     typed: list[Candidate] = []
     listed: list[Candidate] = []
+    built: list[Candidate] = []
     native: list[list[Candidate]] = []
     for site in complete:
         mine = found.get(id(site), [])
         if any(each.rule.native is not None for each in mine):
             native.append(mine)
+        elif is_as_built(site, mine):
+            built.extend(mine)
         elif len(_shapes(mine)) == 1 and mine[0].shape.movable and _typable(mine[0]):
             typed.extend(mine)
         elif site.words_source:
@@ -70,7 +82,7 @@ def gather(candidates: Sequence[Candidate], complete: Sequence[Site]) -> Gathere
             continue
         ops.append(made[0])
         plans.extend(made[1])
-    for op, more in listed_ops(listed):
+    for op, more in chain(listed_ops(listed), as_built_ops(built)):
         ops.append(op)
         plans.extend(more)
     for op, plan in map(native_op, native):
@@ -160,10 +172,11 @@ def _typed(group: _Group) -> tuple[Op, list[Plan]] | None:
     assembled = assemble(op.command, group.template, shapes)
     if assembled is None:
         return None
+    assembled = share(assembled, group.template, shapes)
     variables = op.params
     words, params = assembled.words, (*assembled.params, *variables)
     op = replace(op, words=words, params=params, prefixes=front_names(group.fronts))
-    op = replace(op, width=_width(op, group.members))
+    op = replace(op, width=_width(op, group.members), only_under=is_only_under(group.members))
     plans = []
     for site, mine in by_site(group.members):
         shapes_of_site = {each.shape.template for each in mine}
@@ -214,5 +227,6 @@ def _merged(one: Op, other: Op) -> Op:
         sources=tuple(sorted({*one.sources, *other.sources})),
         candidates=tuple(dict.fromkeys((*one.candidates, *other.candidates))),
         prefixes=tuple(sorted({*one.prefixes, *other.prefixes})),
+        only_under=one.only_under and other.only_under,
         stdin=one.stdin or other.stdin,
     )

@@ -21,7 +21,7 @@ from privmigrate.argv.spec import (
     PathWithin,
 )
 from privmigrate.argv.syntax import Char, Node, Seq, Unsupported, parse
-from privmigrate.argv.unify import covers
+from privmigrate.argv.unify import constants_of, covers
 from privmigrate.argv.word import word_test
 
 _SAMPLES: Final = ("x", "1", "/x", "x/y", "x1", "a-1", "10.0.0.1", "::1", "x=y", "x:y", "up", "1M")
@@ -39,7 +39,7 @@ def intersect(rule: ArgSpec, call: ArgSpec) -> ArgSpec | None:
     if covers(call, rule):
         return rule
     for one, other in ((rule, call), (call, rule)):
-        values = _constants(one)
+        values = constants_of(one)
         if values is not None:
             test = word_test(other)
             kept = tuple(value for value in values if test(value) is None)
@@ -95,7 +95,7 @@ def _pattern(spec: ArgSpec) -> str:
 
 def excluding(call: ArgSpec, refused: str) -> ArgSpec | None:
     """The words of a call that a pattern of refused ones does not match; None: not to be said."""
-    values = _constants(call)
+    values = constants_of(call)
     pattern = Matches(rf"(?!(?:{refused})\Z)[\s\S]*")
     if values is not None:
         test = word_test(pattern)
@@ -119,16 +119,6 @@ def _never(call: ArgSpec, refused: str) -> bool:
         case _:
             del refused
             return False
-
-
-def _constants(spec: ArgSpec) -> tuple[str, ...] | None:
-    match spec:
-        case Const(text):
-            return (text,)
-        case Choice(values):
-            return values
-        case _:
-            return None
 
 
 def _chosen(values: Sequence[str]) -> ArgSpec | None:

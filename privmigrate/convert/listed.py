@@ -8,7 +8,15 @@ from privmigrate.argv.spec import Choice
 from privmigrate.convert.admit import signal_of
 from privmigrate.convert.bind import bind
 from privmigrate.convert.link import Candidate
-from privmigrate.convert.made import by_site, call_of, front_names, kind_of, op_of, with_ahead
+from privmigrate.convert.made import (
+    by_site,
+    call_of,
+    front_names,
+    is_only_under,
+    kind_of,
+    op_of,
+    with_ahead,
+)
 from privmigrate.convert.operation import Cat, Kill, Kind, Op
 from privmigrate.convert.plan import Plan
 from privmigrate.convert.shape import Shape, Slot
@@ -26,8 +34,8 @@ def listed_ops(candidates: Sequence[Candidate]) -> Iterator[tuple[Op, list[Plan]
         kinds.setdefault((commands, *others, each.fronts), []).append(each)
     for members in kinds.values():
         fronts = frozenset(each.front.prefix.name for each in members if each.front)
-        op = replace(_of_commands(members), templates=_templates(members))
-        op = replace(op, prefixes=front_names(fronts))
+        op = replace(of_commands(members), templates=templates_of(members))
+        op = replace(op, prefixes=front_names(fronts), only_under=is_only_under(members))
         plans = []
         for site, mine in by_site(members):
             slots = [value for _, value in mine[0].environment if isinstance(value, Slot)]
@@ -47,7 +55,7 @@ def called(candidate: Candidate) -> str:
     return first.text if isinstance(first, argv.Lit) else ""
 
 
-def _of_commands(members: Sequence[Candidate]) -> Op:
+def of_commands(members: Sequence[Candidate]) -> Op:
     """What the members have in common, with the executables of each command."""
     by_name: dict[str, list[Candidate]] = {}
     for each in members:
@@ -66,7 +74,7 @@ def _of_commands(members: Sequence[Candidate]) -> Op:
     )
 
 
-def _templates(members: Sequence[Candidate]) -> tuple[argv.Template, ...]:
+def templates_of(members: Sequence[Candidate]) -> tuple[argv.Template, ...]:
     """Every command line, without those that another one covers; holes by readable names."""
     kept: list[argv.Template] = []
     ordered = sorted(members, key=lambda each: (-len(repr(each.shape.template)), repr(each.shape)))

@@ -6,11 +6,14 @@ from typing import Final
 from privmigrate.argv import template
 from privmigrate.convert.annotate import Imports, specification
 from privmigrate.convert.layout import Expression, Group, Text
+from privmigrate.convert.operation import Op
 from privmigrate.convert.text import quote
 
 LINES: Final = "privmigrate.privsep.lines"
 WORDS: Final = "words"
 """The parameter's name."""
+GIVEN: Final = "given"
+"""What a body calls its parts."""
 
 
 def words_parameter(lines: Sequence[template.Template], imports: Imports) -> Expression:
@@ -22,6 +25,12 @@ def words_parameter(lines: Sequence[template.Template], imports: Imports) -> Exp
         ")",
     )
     return Group(f"{WORDS}: {annotated}[", (imports.use(LINES, "Words"), known), "]")
+
+
+def taken_apart(op: Op, imports: Imports) -> Iterable[str]:
+    """Print the statement that takes variables off, where a list may begin with them."""
+    if op.assigned:
+        yield f"    {GIVEN} = {imports.use(LINES, 'parts_of')}({WORDS})"
 
 
 def _call(

@@ -14,12 +14,15 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
 from privmigrate.convert.merge import Record, State
+from privmigrate.convert.replaced import Replaced, as_json, parse_replaced
 from privmigrate.errors import InputError
 from privmigrate.linux import _libc
+from privmigrate.linux.reading import read_regular
 
 NAME: Final = "privmigrate.lock"
 _FORMAT: Final = 1
@@ -41,6 +44,7 @@ class Lock:
     package: str = ""
     files: Mapping[str, LockedFile] = field(default_factory=dict)
     options: tuple[str, ...] = ()  # that decide what is generated, by their names
+    replaced: tuple[Replaced, ...] = ()  # calls of which entrypoints have taken the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def read_disk(folder: Path, package: str) -> Disk:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_regular(str(path)).decode("utf-8", "surrogateescape")
         # version control may have given it other line ends
         return text.replace("\r\n", "\n")
     except OSError as error:
@@ -93,7 +97,7 @@ def parse_lock(text: str, file: str) -> Lock:
     """Read a lock; raise InputError for what no run of ours has written."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise InputError(f"{file}:{line}: error: is no JSON: {error}") from error
     try:
@@ -110,13 +114,15 @@ def parse_lock(text: str, file: str) -> Lock:
                 for name, entry in data["files"].items()
             },
             _texts(data.get("options", [])),
+            tuple(map(parse_replaced, data.get("replaced", []))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: error: is no lock of ours: {error!r}") from error
 
 
 def _plain(name: str) -> str:
-    if not name or "/" in name or name.startswith(".") or "\0" in name:
+    stem, _, kind = name.rpartition(".")
+    if kind != "py" or not stem.isidentifier() or iskeyword(stem):
         raise ValueError(f"{name!r} is no file of a package")
     return name
 
@@ -124,12 +130,19 @@ def _plain(name: str) -> str:
 def _parse_record(each: Mapping[str, object]) -> Record:
     return Record(
         identity=str(each["key"]),
-        name=str(each["name"]),
-        params=_texts(each.get("params", [])),
+        name=_identifier(each["name"]) if each["name"] else "",
+        params=tuple(map(_identifier, _texts(each.get("params", [])))),
         sources=_texts(each.get("sources", [])),
         digest=str(each["sha256"]),
         state=State(each.get("state", State.GENERATED.value)),
     )
+
+
+def _identifier(name: object) -> str:
+    """What is printed into code as a name; anything else would be printed as code."""
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        raise ValueError(f"{name!r} is no name")
+    return name
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -151,7 +164,12 @@ def print_lock(lock: Lock) -> str:
     head = f'"format": {_FORMAT}, "package": {json.dumps(lock.package)}'
     if lock.options:
         head += f', "options": {json.dumps(lock.options)}'
-    return f'{{{head}, "files": {{\n{body}\n}}}}\n'
+    tail = ""
+    if lock.replaced:
+        lines = sorted(json.dumps(as_json(each), ensure_ascii=True) for each in lock.replaced)
+        rows = ",\n".join(f"  {line}" for line in dict.fromkeys(lines))
+        tail = f', "replaced": [\n{rows}\n]'
+    return f'{{{head}, "files": {{\n{body}\n}}{tail}}}\n'
 
 
 def _record_as_json(record: Record) -> dict[str, object]:
@@ -227,7 +245,7 @@ def _stage_beside(path: Path, data: bytes) -> Path:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _like(path, Path(name), 0o666)
+        _like(path, file.fileno(), 0o666)
     return Path(name)
 
 
@@ -245,25 +263,36 @@ def _stage(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        _like(folder / name, path, 0o666)
-    _like(folder, staging, 0o777)
+            _like(folder / name, file.fileno(), 0o666)
+    _like_folder(folder, staging)
     if folder.is_dir():
         _link(folder, staging, frozenset(texts))
     _sync(staging)
 
 
-def _like(old: Path, new: Path, mode: int) -> None:
-    """Mode and owner of what is replaced; for what is new, those that the umask leaves."""
+def _like(old: Path, new: int, mode: int) -> None:
+    """Mode and owner of what is replaced; for what is new, those that the umask leaves.
+
+    By the descriptor: whoever may write the folder may have put a link in the place of the name.
+    """
     try:
         info = old.stat()
     except OSError:
         umask = os.umask(0)
         os.umask(umask)
-        new.chmod(mode & ~umask)
+        os.fchmod(new, mode & ~umask)
         return
-    new.chmod(stat.S_IMODE(info.st_mode))
+    os.fchmod(new, stat.S_IMODE(info.st_mode))
     with suppress(PermissionError):
-        os.chown(new, info.st_uid, info.st_gid)
+        os.fchown(new, info.st_uid, info.st_gid)
+
+
+def _like_folder(old: Path, new: Path) -> None:
+    descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _like(old, descriptor, 0o777)
+    finally:
+        os.close(descriptor)
 
 
 def _link(source: Path, target: Path, written: frozenset[str]) -> None:
@@ -271,16 +300,16 @@ def _link(source: Path, target: Path, written: frozenset[str]) -> None:
         if entry.name in written:
             continue
         to = target / entry.name
-        if to.exists() or entry.name == "__pycache__":
+        if os.path.lexists(to) or entry.name == "__pycache__":
             continue
         if entry.is_symlink():
             to.symlink_to(os.readlink(entry.path))  # noqa: PTH115
         elif entry.is_dir():
             to.mkdir()
-            _like(Path(entry.path), to, 0o777)
+            _like_folder(Path(entry.path), to)
             _link(Path(entry.path), to, frozenset())
         else:
-            os.link(entry.path, to)
+            os.link(entry.path, to, follow_symlinks=False)
 
 
 def _swap(folder: Path, staging: Path, texts: Mapping[str, str]) -> None:

@@ -41,6 +41,11 @@ def front_names(fronts: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(fronts - {""}))
 
 
+def is_only_under(members: Iterable[Candidate]) -> bool:
+    """Whether each of these runs as root in no other way than behind a prefix."""
+    return all(each.front is not None and not each.site.also_outside for each in members)
+
+
 def op_of(members: Sequence[Candidate]) -> Op:
     """What all forms have: who runs what, allowed by whom, called from where."""
     ordered = sorted(members, key=lambda each: each.rule.sources)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from privmigrate.convert import vocabulary
-from privmigrate.convert.listing import WORDS
+from privmigrate.convert.listing import GIVEN, WORDS
 from privmigrate.convert.name_calls import names_of_call
 from privmigrate.convert.operation import Kill, Kind, Lit, Op, Param, Prefix, Source, program_family
 from privmigrate.convert.place import PURPOSES, Recorded
@@ -109,13 +109,13 @@ def name_ops(
 
 
 def _claim(op: Op) -> tuple[bool, bool, tuple[object, ...]]:
-    """Who gets a name first: what is narrow, then what is plainly the command."""
+    """Who gets a name first: what is narrow, then what is plainly the command, then rules' own."""
     wide = op.rest is not None
     if op.calls:
         names = op.environment.combinations if op.environment else ()
         order = (len(str(names)), repr(op.words), repr(op.templates), op.key)
-        return wide, bool(op.templates), order
-    return wide, op.environment is not None, op.sources
+        return wide, bool(op.templates), (1, *order)
+    return wide, op.environment is not None, (0, *op.sources)
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:
@@ -198,7 +198,7 @@ def _telling_words(op: Op, *, every: bool) -> Iterator[str]:
 
 
 def _taken_in(op: Op) -> frozenset[str]:
-    return _IN_BODIES | {WORDS} if op.templates else _IN_BODIES
+    return _IN_BODIES | {WORDS, GIVEN} if op.templates else _IN_BODIES
 
 
 def _name_params(

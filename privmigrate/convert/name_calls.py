@@ -88,12 +88,12 @@ def _words(text: str, *, names_value: bool, first: bool) -> Iterator[str]:
     if flag:
         if not names_value:
             yield flag[1]
-            if flag[2]:
+            if flag[2] and flag[1] not in vocabulary.NAMELESS_FLAGS:
                 yield flag[2]
     elif keyed := _KEYED.match(text):
         yield from (part for part in (keyed[1].rpartition(".")[2], keyed[2]) if part)
     elif _WORD.match(text):
-        verb = first or text.lower() in vocabulary.VERBS
+        verb = first or vocabulary.is_verb(text)
         if not names_value or verb:
             yield text
     elif text.startswith("/") and len(text) > 1:

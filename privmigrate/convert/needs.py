@@ -5,16 +5,10 @@ file counts after both, and before the table of commands.
 """
 
 from privmigrate.convert.place import Needs
-from privmigrate.privsep.knowledge.declared import parse_declared, read_declared
+from privmigrate.privsep.knowledge.declared import read_declared
 
 
 def read_needs(path: str) -> Needs:
     """Read the table; raise InputError with file and line."""
     declared = read_declared(path)
-    return Needs(declared.sets, declared.learned)
-
-
-def parse_needs(text: str, file: str) -> Needs:
-    """Read the table's text; raise InputError with file and line."""
-    declared = parse_declared(text, file)
     return Needs(declared.sets, declared.learned)

@@ -69,15 +69,8 @@ class Call:
     function: str = ""
 
     def __str__(self) -> str:
-        """As it is printed in comments and tables."""
+        """As it is printed in tables."""
         return f"{self.file}:{self.line}"
-
-    def within(self, room: int) -> str:
-        """The same in so many characters, without the outermost folders if need be."""
-        text = str(self)
-        while len(text) > room and "/" in text:
-            text = text.partition("/")[2]
-        return text
 
     @property
     def module(self) -> str:
@@ -208,11 +201,14 @@ class Op:
         comments: the comment lines above the rules.
         stdin: the command may read its standard input.
         templates: every command line that it takes as a list, for a checked one.
+        assigned: where the lists are taken as callers build them, what stands in front of each of
+            `templates`: ``env`` and its variables, or nothing.
         commands: where the lists are of several commands, what each is called and its candidates.
         natively: `natives.do` does it, and executes the command where it cannot.
         within: the folder that its path is checked to lie in, for a native.
         calls: the call sites that it was made from, sorted.
         prefixes: names of the prefix classes that it may run under.
+        only_under: no call runs it without one of them.
         capabilities: what its commands get; None means everything its context has.
         module, name, context: where it goes and what it is called.
     """
@@ -236,11 +232,13 @@ class Op:
     comments: tuple[str, ...] = ()
     stdin: bool = False
     templates: tuple[argv.Template, ...] = ()
+    assigned: tuple[tuple[argv.Segment, ...], ...] = ()
     commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     natively: bool = False
     within: str = ""
     calls: tuple[Call, ...] = ()
     prefixes: tuple[str, ...] = ()
+    only_under: bool = False
     capabilities: tuple[str, ...] | None = None
     module: str = ""
     name: str = ""
@@ -250,6 +248,16 @@ class Op:
     def plain_words(self) -> tuple[Word, ...]:
         """The words without parts that may be left out or repeated; all, where a rule made it."""
         return tuple(word for word in self.words if isinstance(word, Lit | Hole))
+
+    @property
+    def lines(self) -> tuple[argv.Template, ...]:
+        """The command lines that it takes as a list, with the variables in front of them."""
+        if not self.assigned:
+            return self.templates
+        return tuple(
+            argv.Template((*front, *each.segments))
+            for front, each in zip(self.assigned, self.templates, strict=True)
+        )
 
     @property
     def executables(self) -> tuple[tuple[str, ...], ...]:
@@ -269,6 +277,7 @@ class Op:
                 command=name.rpartition("/")[2],
                 candidates=paths,
                 commands=(),
+                assigned=(),
                 templates=tuple(
                     each for each in self.templates if each.segments[:1] == (argv.Lit(name),)
                 ),
@@ -299,6 +308,8 @@ class Op:
                 pass
         if self.templates:
             native = ("templates", self.templates)
+        if self.assigned:
+            native = ("as built", self.lines)
         return (self.command, self.run_as, self.words, specs, self.rest, fixed, native)
 
     @property

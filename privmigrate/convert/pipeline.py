@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from privmigrate.callsites.site import Site
 from privmigrate.convert import annotate, code
-from privmigrate.convert.calls import from_calls
+from privmigrate.convert.calls import FromCalls, from_calls
 from privmigrate.convert.chain import attach
 from privmigrate.convert.layout import docstring
 from privmigrate.convert.lock import NAME, Disk, Lock, LockedFile, print_lock
@@ -27,8 +27,9 @@ from privmigrate.convert.place import (
 )
 from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
+from privmigrate.convert.replaced import Replaced
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
-from privmigrate.convert.still import Called, explained, needs_of, only_called
+from privmigrate.convert.still import Needed, explained, needs_of, only_called
 from privmigrate.convert.unify import unify, unify_prefixes
 from privmigrate.convert.use import Unlinked, Use
 from privmigrate.linux.capabilities import CapabilitySet
@@ -44,6 +45,7 @@ class Options:
     Attributes:
         made_with: the options that decide what is generated, for the lock.
         called: entrypoints of an earlier run that the service calls by now.
+        replaced: the calls of which these have taken the place, as far as that is known.
     """
 
     package: str = "privileged"
@@ -55,6 +57,7 @@ class Options:
     keep_unreferenced: bool = False
     made_with: tuple[str, ...] = ()
     called: frozenset[str] = frozenset()
+    replaced: tuple[Replaced, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class Conversion:
 
     `texts` has every file of the package that is ours, the lock among them, by its name; `uses` and
     `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments;
-    `called` names what only stays because the service calls it.
+    `called` names what only stays because the service calls it, and `replaced` says how many calls
+    have been replaced, which count as if they were there.
     """
 
     ops: tuple[Op, ...]
@@ -75,6 +79,7 @@ class Conversion:
     unlinked: tuple[Unlinked, ...] = ()
     wide: tuple[Source, ...] = ()
     called: tuple[str, ...] = ()
+    replaced: int = 0
 
 
 def convert(
@@ -95,13 +100,15 @@ def convert(
     past = recall(disk.lock, ops, prefixes)
     prefixes = name_prefixes(prefixes, past.recorded)
     prefixes = tuple(equip(prefix, options.needs) for prefix in prefixes)
+    chains = {each.name: CapabilitySet.parse(" ".join(each.capabilities)) for each in prefixes}
     plans: tuple[Plan, ...] = ()
     unlinked: tuple[Unlinked, ...] = ()
+    replaced: tuple[Site, ...] = ()
     if sites is None:
         modules = modules_of(rule.span.file for rule in rules)
         ops = tuple(_placed(op, modules, past) for op in attach(ops, prefixes))
     else:
-        found = from_calls(ops, prefixes, sites, keep_unreferenced=options.keep_unreferenced)
+        found, replaced = _from_all_calls(ops, prefixes, sites, options)
         outcomes += found.outcomes
         prefixes, plans, unlinked = found.prefixes, found.plans, found.unlinked
         past = recall(disk.lock, found.ops, prefixes)
@@ -113,13 +120,45 @@ def convert(
     read = () if sites is None else sorted({rule.span.file for rule in rules})
     keys = frozenset([*(op.key for op in ops), *(prefix.key for prefix in prefixes)])
     still = only_called(disk, past.files, options.called, keys)
-    texts, notes = _write(ops, prefixes, options, disk, past, still=still, read=read)
+    needed = needs_of(still, chains)
+    texts, notes = _write(ops, prefixes, options, disk, past, needed=needed, read=read)
     outcomes = explained(outcomes, candidates, still)
     outcomes.sort(key=lambda outcome: outcome.source)
+    gone = {id(site) for site in replaced}
+    plans = tuple(plan for plan in plans if id(plan.site) not in gone)
     uses, more = uses_of(plans, {op.key: op for op in ops}, options.package)
-    stay = tuple({id(each.site): each for each in (*more, *unlinked)}.values())
-    called = tuple(each.name for each in still)
-    return Conversion(ops, prefixes, tuple(outcomes), tuple(notes), texts, uses, stay, wide, called)
+    stay = {id(each.site): each for each in (*more, *unlinked) if id(each.site) not in gone}
+    return Conversion(
+        ops,
+        prefixes,
+        tuple(outcomes),
+        tuple(notes),
+        texts,
+        uses,
+        tuple(stay.values()),
+        wide,
+        tuple(each.name for each in still),
+        len(replaced),
+    )
+
+
+def _from_all_calls(
+    rules: Sequence[Op], prefixes: Sequence[Prefix], sites: Sequence[Site], options: Options
+) -> tuple[FromCalls, tuple[Site, ...]]:
+    """What calls need, those that were replaced among them as long as that makes what they call.
+
+    Where it does not, because the rules or other calls are others by now, the entrypoint that they
+    call stays as it is, and they ask for nothing else.
+    """
+    counting = options.replaced
+    while True:
+        every = (*sites, *(each.site for each in counting))
+        found = from_calls(rules, prefixes, every, keep_unreferenced=options.keep_unreferenced)
+        keys = {id(plan.site): plan.key for plan in found.plans if plan.why is None}
+        same = tuple(each for each in counting if keys.get(id(each.site)) == each.key)
+        if len(same) == len(counting):
+            return found, tuple(each.site for each in counting)
+        counting = same
 
 
 def _source(rule: Rule) -> Source:
@@ -155,7 +194,7 @@ def _write(
     disk: Disk,
     past: Past,
     *,
-    still: Sequence[Called],
+    needed: Needed,
     read: Sequence[str],
 ) -> tuple[dict[str, str], list[Note]]:
     classes = [prefix for prefix in prefixes if not prefix.namespace]
@@ -171,7 +210,7 @@ def _write(
         name_constants(used),
         {prefix.name: prefix for prefix in prefixes},
     )
-    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package, still)}
+    wanted: dict[str, list[Wanted]] = {_INIT: _contexts(ops, package, needed)}
     for module in sorted({op.module for op in ops} | set(used)):
         wanted[module] = [
             Wanted(code.executable(module, candidates, package))
@@ -198,8 +237,8 @@ def _remembered(each: Op | Prefix, unit: code.Unit, past: Past) -> Wanted:
     return Wanted(unit, each.name, params, rule_names(sources), was)
 
 
-def _contexts(ops: Sequence[Op], package: code.Package, still: Sequence[Called]) -> list[Wanted]:
-    needed: dict[str, CapabilitySet | None] = dict(needs_of(still))
+def _contexts(ops: Sequence[Op], package: code.Package, called: Needed) -> list[Wanted]:
+    needed: dict[str, CapabilitySet | None] = dict(called)
     for op in ops:
         before = needed.get(op.context, CapabilitySet())
         if op.capabilities is None or before is None:
@@ -262,8 +301,9 @@ def _texts(
     locked: dict[str, LockedFile] = {}
     notes: list[Note] = []
     kept: frozenset[str] = frozenset()
-    # the package itself last: kept text of the modules may still use its contexts
-    for module, units in sorted(wanted.items(), key=lambda item: (item[0] == _INIT, item[0])):
+    # those last that kept text of the others may still use: chains, and the package's contexts
+    order = {COMMON: 1, _INIT: 2}
+    for module, units in sorted(wanted.items(), key=lambda item: (order.get(item[0], 0), item[0])):
         file = f"{module}.py"
         doc = "\n".join(docstring(docs[module], 0))
         known = past.files.get(file)
@@ -272,7 +312,7 @@ def _texts(
             continue
         records = known.records if known else ()
         apart: ModuleText | None = None
-        used = kept if module == _INIT else frozenset()
+        used = kept if module in order else frozenset()
         if text is not None and not _is_plain(known, text, units, used):
             apart = take_apart(text, f"{disk.folder}/{file}")
         elif text is not None:
@@ -286,7 +326,7 @@ def _texts(
             disk=apart,
             choices=options.choices,
             used=used,
-            called=options.called,
+            called=options.called | {f"{COMMON}.{name}" for name in used},
         )
         texts[file] = assemble(merged.module, options.package)
         # only a file that holds nothing of a person's may be written anew without a look at it
@@ -296,7 +336,7 @@ def _texts(
         locked[file] = LockedFile(digest(texts[file]) if plain else "", merged.records)
         notes.extend(merged.notes)
         kept |= merged.names
-    texts[NAME] = print_lock(Lock(options.package, locked, options.made_with))
+    texts[NAME] = print_lock(Lock(options.package, locked, options.made_with, options.replaced))
     return texts, notes
 
 

@@ -196,8 +196,8 @@ def _needs_of_line(
         why = f"{op.command} was learned with other arguments only: learn these too, or declare it"
         return None, UNVERIFIED, (why,)
     if evidence and not evidence.bounded:
-        why = f"what {op.command} needs is not bounded ({_source_of(evidence)}): declare it"
-        return None, UNVERIFIED, (f"{why} with --capabilities",)
+        why = f"what {op.command} needs is {_why_no_set(evidence)}: declare it with --capabilities"
+        return None, UNVERIFIED, (why,)
     needed = evidence.capabilities if evidence else NONE
     verified = evidence is not None and evidence.verified
     command = op.command if evidence is None else None
@@ -219,8 +219,10 @@ def _needs_of_line(
     return needed, DECLARED if family is None else _CONTEXTS[family], remarks
 
 
-def _source_of(evidence: knowledge.Evidence) -> str:
-    return next(row.source for row in evidence.rows if row.root_status == "unbounded")
+def _why_no_set(evidence: knowledge.Evidence) -> str:
+    row = next(row for row in evidence.rows if row.root_status in knowledge.WITHOUT_SET)
+    why = "not bounded" if row.root_status == "unbounded" else "not known"
+    return f"{why} ({row.source})"
 
 
 def equip(prefix: Prefix, needs: Needs) -> Prefix:

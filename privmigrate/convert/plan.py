@@ -34,6 +34,7 @@ class Plan:
         values: Python for parameters, by their number.
         why: why the call stays all the same, or None.
         ahead: what stands in front of the command, or None.
+        as_built: the list is taken with the variables that the caller has put in front.
     """
 
     site: Site
@@ -42,6 +43,7 @@ class Plan:
     values: Mapping[int, str] = field(default_factory=dict)
     why: Why | None = None
     ahead: Ahead | None = None
+    as_built: bool = False
 
 
 def ahead_of(candidates: Sequence[Candidate]) -> Ahead | Why | None:
@@ -97,13 +99,15 @@ def uses_of(
                 stdin=_stdin(plan.site),
                 imports=imports,
                 condition=plan.site.condition,
+                as_built=plan.as_built,
             )
         )
     return tuple(uses), tuple(unlinked)
 
 
 def _given(plan: Plan, op: Op) -> tuple[Argument, ...]:
-    first = [Argument(WORDS, plan.site.words_source)] if plan.form is Form.CHECKED else []
+    source = plan.site.list_source if plan.as_built else plan.site.words_source
+    first = [Argument(WORDS, source)] if plan.form is Form.CHECKED else []
     pairs = [
         Argument(param.name, plan.values[number], param.keyword)
         for number, param in enumerate(op.params)

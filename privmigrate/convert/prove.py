@@ -6,11 +6,12 @@ statements that build the command line. `privmigrate.testing.equivalence` finds 
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from privmigrate.argv.spec import ArgSpec, Choice, Const
-from privmigrate.callsites.site import Convention, Segment, Site, Value, Word
+from privmigrate.callsites.site import Convention, Segment, Site, Text, Value, Word
 from privmigrate.convert.document import Document, Function, bound_names, loaded_names
 from privmigrate.convert.effects import filled
 from privmigrate.convert.replace import Replacement, Target
@@ -33,8 +34,14 @@ _CHOICES: Final[Mapping[str | None, tuple[object, ...]]] = {
     "log_fail_as_error": (True, False),
     "return_stderr": (False, True),
     "process_input": ("text", None),
+    "timeout": (300, 2.5, None),
+    "interval": (10, 0),
+    "backoff_rate": (2, 1),
+    "raise_timeout": (True, False),
 }
 _EXECUTE: Final = "execute"
+_ODD: Final = re.compile(r"[^\w./ -]")
+"""What of a file's name is not printed into code: it may end a docstring."""
 
 PROVES: Final = "from privmigrate.testing.equivalence import prove"
 CONFTEST: Final = '''\
@@ -57,8 +64,9 @@ def test_module(
 ) -> str:
     """The text of the tests for one file."""
     modules = sorted({f"{target.package}.{each.use.op.module}" for each in replacements})
+    name = _ODD.sub("?", document.name)
     lines = [
-        f'"""Calls of {document.name} before and after they were rewritten, compared."""',
+        f'"""Calls of {name} before and after they were rewritten, compared."""',
         "",
         *(f"import {module}" for module in modules),
         PROVES,
@@ -92,9 +100,12 @@ def _test(
     if each.use.site.convention is Convention.LIST:
         name = "netns" if ast.unparse(each.call.func).endswith(".netns.execute") else "list"
         yield f"        convention={name!r},"
+    elif each.use.site.timed:
+        yield "        convention='timed',"
     if samples := _samples(each.use.site):
         yield f"        samples={samples!r},"
-    if options := _options(each.call) | _keywords(document, each, before):
+    options = _options(each.call) | _keywords(document, each, before)
+    if options := options | (_fronts(each.use.site, before) if each.use.as_built else {}):
         yield f"        options={options!r},"
     if codes := sorted(_numbers(each.call)):
         yield f"        exit_codes={codes!r},"
@@ -277,6 +288,25 @@ def _options(call: ast.Call) -> dict[str, list[object]]:
         for each in call.keywords
         if each.arg in _CHOICES and not isinstance(each.value, ast.Constant | ast.List | ast.Tuple)
     }
+
+
+def _fronts(site: Site, body: Sequence[ast.stmt]) -> dict[str, list[object]]:
+    """What a constant of several values may be that begins a list, by its expression."""
+    rows: list[object] = []
+    for template in site.templates:
+        texts = (
+            "".join(part.text if isinstance(part, Text) else "/srv/word" for part in word.parts)
+            for word in template.front
+        )
+        rows += [row] if (row := list(texts)) not in rows else []
+    first = (
+        node.left if isinstance(node, ast.BinOp) else node.value
+        for statement in body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Starred)
+        or (isinstance(node, ast.BinOp) and isinstance(node.right, ast.List))
+    )
+    return {ast.unparse(each): rows for each in first if isinstance(each, ast.Attribute)}
 
 
 def _keywords(

@@ -1,11 +1,13 @@
 """Modules as text, and text as modules again: the one place that knows libcst here.
 
-What is put together is parsed piece by piece, so that nothing which is no Python is ever written;
-what stands on disk is taken apart without losing a comment.
+What is put together is parsed, so that nothing which is no Python is ever written; what stands on
+disk is taken apart without losing a comment.
 """
 
+import ast
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +16,6 @@ import libcst as cst
 
 from privmigrate.convert.code import MARK
 from privmigrate.convert.layout import WIDTH
-from privmigrate.convert.text import natural
 from privmigrate.errors import InputError
 
 _EMPTY: Final = cst.Module(body=())
@@ -72,8 +73,7 @@ class ModuleText:
 
 
 def assemble(module: ModuleText, package: str) -> str:
-    """Put a module together as `ruff format` and its import sorting leave it."""
-    body: list[cst.SimpleStatementLine | cst.BaseCompoundStatement] = []
+    """Put a module together as `ruff format` and hacking's order of imports leave it."""
     blocks: list[str] = []
     if module.doc:
         blocks.append(module.doc)
@@ -83,13 +83,23 @@ def assemble(module: ModuleText, package: str) -> str:
     for piece in module.pieces:
         whole = f"{piece.mark}\n{piece.text}" if piece.mark else piece.text
         simple = not _is_block(piece.text)
-        gap = _gap(before, piece, simple=simple, first=not text and not body)
-        body.append(cst.parse_statement(f"{gap}{whole}\n"))
+        gap = _gap(before, piece, simple=simple, first=not text)
+        text += f"{gap}{whole}\n"
         before = "simple" if simple else "block"
-    rendered = text + cst.Module(body=body).code
     if module.footer:
-        rendered += f"\n\n{module.footer}\n" if before == "block" else f"\n{module.footer}\n"
-    return rendered
+        text += f"\n\n{module.footer}\n" if before == "block" else f"\n{module.footer}\n"
+    _parse(text)
+    return text
+
+
+def _parse(text: str) -> None:
+    """Raise an error for what is no Python, of this version or of one that libcst knows."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a person wrote
+            ast.parse(text)
+    except SyntaxError:
+        cst.parse_module(text)
 
 
 def _gap(before: str, piece: Piece, *, simple: bool, first: bool) -> str:
@@ -131,18 +141,10 @@ def _wrapped(each: Import) -> str:
     return f"{start} import (\n    {name},\n)"
 
 
-def _import_key(each: Import) -> tuple[object, ...]:
-    """`import` before `from`; constants, then classes, then functions, as ruff has it."""
-    name = each.name
-    kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
-    return (
-        bool(name),
-        natural(each.module.lower()),
-        each.module,
-        kind,
-        natural(name.lower()),
-        name,
-    )
+def _import_key(each: Import) -> tuple[str, str]:
+    """By the whole dotted name, whatever its case: what hacking's H306 asks for."""
+    whole = f"{each.module}.{each.name}" if each.name else each.module
+    return whole.lower(), whole
 
 
 def take_apart(text: str, file: str) -> ModuleText:

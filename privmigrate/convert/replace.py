@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from privmigrate.callsites.site import Convention, Reason, Root, Site
+from privmigrate.callsites.site import AS_BUILT, TIMED_OPTIONS, Convention, Reason, Root
 from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import (
     Document,
-    Function,
     bound_names,
     loaded_names,
     parse_expression,
@@ -112,6 +111,10 @@ _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
         "delay_on_retry": (True,),
         "log_errors": (None, 0),
         "loglevel": (10,),
+        "timeout": (None, 0),
+        "interval": (),
+        "backoff_rate": (2,),
+        "raise_timeout": (None,),
     },
     Convention.LIST: {
         "check_exit_code": (True,),
@@ -144,7 +147,7 @@ def replace(use: Use, document: Document, callee: str, target: Target) -> Replac
 
 def _replace(use: Use, document: Document, callee: str, target: Target) -> Replacement:
     site = use.site
-    _check_reasons(site)
+    _check_reasons(use)
     if f"{use.op.module}.{use.op.name}" not in target.entrypoints:
         raise _Stays(
             Because.MISSING,
@@ -179,9 +182,10 @@ def _replace(use: Use, document: Document, callee: str, target: Target) -> Repla
     return Replacement(use, call, document.source(call), expression, form, use.imports)
 
 
-def _check_reasons(site: Site) -> None:
+def _check_reasons(use: Use) -> None:
+    site = use.site
     for reason in site.reasons:
-        if reason in _NEVER:
+        if reason in _NEVER and not (use.as_built and reason in AS_BUILT):
             raise _Stays(Because.SITE, _NEVER[reason], reason.value)
     if site.via:
         raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}", "through-wrapper")
@@ -201,21 +205,20 @@ def _check_way(call: ast.Call, use: Use, document: Document) -> None:
                 Because.WRAPPER, f"is given {first.value!r} before the command", "through-wrapper"
             )
     passing = {each.rpartition(".")[2] for each in use.site.through}
-    for function in ast.walk(document.tree):
-        if isinstance(function, Function) and function.name in passing:
-            for node in ast.walk(function):
-                if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-                    raise _Stays(
-                        Because.WRAPPER,
-                        f"goes through {function.name}, which gives back something else as well",
-                        "through-wrapper",
-                    )
+    for function in (each for name in passing for each in document.functions.get(name, ())):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+                raise _Stays(
+                    Because.WRAPPER,
+                    f"goes through {function.name}, which gives back something else as well",
+                    "through-wrapper",
+                )
 
 
 def _options(call: ast.Call, use: Use) -> dict[str | None, ast.expr]:
     """The options of a call that say how its result is judged."""
     site = use.site
-    known = _OPTIONS[site.convention]
+    known = _OPTIONS[site.convention].keys() - (frozenset() if site.timed else TIMED_OPTIONS)
     found: dict[str | None, ast.expr] = {}
     for keyword in call.keywords:
         if keyword.arg in known:
@@ -334,12 +337,9 @@ def _builds(node: ast.expr, document: Document) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-    functions = [
-        each
-        for each in ast.walk(document.tree)
-        if isinstance(each, ast.FunctionDef) and each.name == name
-    ]
-    return len(functions) == 1 and only_builds(functions[0])
+    functions = document.functions.get(name, [])
+    only = functions[0] if len(functions) == 1 else None
+    return isinstance(only, ast.FunctionDef) and only_builds(only)
 
 
 def _check_scope(use: Use, call: ast.Call, form: Call, document: Document) -> None:

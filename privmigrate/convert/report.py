@@ -9,7 +9,7 @@ from privmigrate.convert.chain import may_stand_in_front
 from privmigrate.convert.lower import NARROWS_WIDE as GENERAL
 from privmigrate.convert.operation import Fate, Op, Outcome, Prefix, Source, Width
 from privmigrate.convert.place import UNVERIFIED
-from privmigrate.diagnostics import printable
+from privmigrate.diagnostics import counted, printable
 from privmigrate.rootwrap.rule import Rule
 
 HEAD: Final = ("filter", "entrypoint", "width", "context", "capabilities")
@@ -172,12 +172,12 @@ def summary(found: Sequence[Row], called: Sequence[str] = ()) -> str:
     """One line with all counts; `called` are entrypoints that stay for no other reason."""
     number = counts(found)
     text = (
-        f"{_count(number['rules'], 'rule')}, {_count(number['entrypoints'], 'entrypoint')}: "
+        f"{counted(number['rules'], 'rule')}, {counted(number['entrypoints'], 'entrypoint')}: "
         f"{number['exact']} exact, {number['narrowed']} narrowed, {number['wide']} wide"
     )
     if called:
         are, they = ("stays", "it is") if len(called) == 1 else ("stay", "they are")
-        text += f"; {_count(len(called), 'entrypoint')} {are} because {they} called"
+        text += f"; {counted(len(called), 'entrypoint')} {are} because {they} called"
     others = [
         f"{number[fate.value]} {fate.value}"
         for fate in Fate
@@ -188,10 +188,6 @@ def summary(found: Sequence[Row], called: Sequence[str] = ()) -> str:
     if number[UNVERIFIED]:
         text += f"; with every capability: {number[UNVERIFIED]} ({UNVERIFIED})"
     return text
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def legend(found: Sequence[Row]) -> str | None:

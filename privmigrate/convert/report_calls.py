@@ -70,8 +70,10 @@ def summary(
     found: Sequence[Row],
     uses: Sequence[Use],
     unlinked: Sequence[Unlinked],
+    *,
+    replaced: int = 0,
 ) -> Iterator[str]:
-    """The lines below the table."""
+    """The lines below the table; `replaced` calls are entrypoints' by now."""
     number = wide_counts(wide, found)
     yield (
         f"wide filters: {number['wide filters']}, of which {number['replaced']} are replaced by "
@@ -79,9 +81,11 @@ def summary(
         f"{number['stay wide']} stay wide"
     )
     calls = call_counts(uses, unlinked)
+    more = f"; {replaced} more {'have' if replaced > 1 else 'has'} been replaced"
     yield (
         f"calls: {calls['calls']}, of which {calls['typed']} have a typed entrypoint, "
         f"{calls['checked']} one that takes the command line as a list, {calls['stay']} stay"
+        f"{more if replaced else ''}"
     )
 
 

@@ -25,11 +25,32 @@ BELOW: Final = Matches(".+", no_dotdot=True)
 CHOSEN_OPTION: Final = Matches("[A-Za-z0-9][A-Za-z0-9_-]*")
 """What follows a dash: the name of an option that the caller chooses."""
 _CHOSEN_OPTIONS: Final = MappingProxyType(
-    # -batch takes a file of commands; ip(8) takes any beginning of an option's name
-    {"ip": Matches(r"(?!b(a|at|atc|atch)?\Z)[A-Za-z0-9][A-Za-z0-9_-]*")}
+    # ip(8) takes any beginning of an option's name: -batch takes a file of commands, and -netns,
+    # -family, -loops and -rcvbuf take the next word away, so that another one is the object
+    {
+        "ip": Matches(
+            r"(?!(b(a|at|atc|atch)?|n(e|et|etn|etns)?|f(a|am|ami|amil|amily)?|l(o|oo|oop|oops)?"
+            r"|rc(v|vb|vbu|vbuf)?)\Z)[A-Za-z0-9][A-Za-z0-9_-]*"
+        )
+    }
+)
+_NAMESPACE: Final = Matches(r"[^/\s.-][^/\s]*")
+"""What `ip netns exec` enters: a file of /run/netns, whose /etc/netns/NAME it mounts over /etc."""
+_SYSCTL_NAME: Final = r"[^=/\s*?[{]+(?:/[^=/\s*?[{]+)*"
+"""A part of a name in sysctl(8): ``//`` is ``..``, and ``=`` makes a write of it without -w.
+
+Some of its versions expand names as glob(3) does.
+"""
+_BARE: Final = MappingProxyType(
+    # dd(1) has no operands but these: a word that the call chooses is no other file
+    {"dd": Matches("(?!-|if=|of=).*"), "sysctl": Matches(r"(?!-)[^=\n]*")}
 )
 
-_NO_COMMA: Final = "[^,]*"
+_ENTERING: Final = ("netns", "exec")
+_WRITING: Final = frozenset(("-w", "--write"))
+_ANYTHING: Final = ".*"
+_SEPARATORS: Final = MappingProxyType({"ovs-ofctl": r",\s"})
+"""What stands between the fields of a list, where that is not the comma alone."""
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
 _INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
@@ -89,9 +110,12 @@ class Shape:
 
 @dataclass(slots=True)
 class _Building:
-    """Numbers what it meets; `command` is the base name of what is run."""
+    """Numbers what it meets; `command` is the base name of what is run, also in a namespace."""
 
     command: str = ""
+    before: tuple[str, str] = ("", "")
+    entered: bool = False
+    writes: bool = False
     slots: dict[str, Slot] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     free: bool = False
@@ -103,7 +127,9 @@ class _Building:
         for segment in written:
             match segment:
                 case sites.Word():
-                    yield self.word(segment)
+                    made = self.word(segment)
+                    self.meet(made)
+                    yield made
                 case sites.Optional():
                     name = self.name()
                     self.parts[name] = Part(segment.guard, "", segment.movable)
@@ -133,9 +159,26 @@ class _Building:
         self.slots[name] = Slot(prefix, suffix, expression, whole, _names_of(values))
         return Hole(name, spec)
 
+    def meet(self, segment: Segment) -> None:
+        """Remember what the next word follows."""
+        text = segment.text if isinstance(segment, Lit) else ""
+        if self.entered:
+            self.command = text.rpartition("/")[2]
+        self.entered = self.command == "ip" and self.before == _ENTERING
+        self.before = (self.before[1], text)
+        self.writes = self.writes or text in _WRITING
+
     def spec(self, inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
-        found = _spec_of(inner, prefix, suffix)
-        return _CHOSEN_OPTIONS.get(self.command, found) if found is CHOSEN_OPTION else found
+        found = _spec_of(inner, prefix, suffix, self.command)
+        if found is CHOSEN_OPTION:
+            return _CHOSEN_OPTIONS.get(self.command, found)
+        if found != OPERAND:
+            return found
+        if self.command == "ip" and self.before == _ENTERING:
+            return _NAMESPACE
+        if self.command == "sysctl" and self.writes:
+            return found
+        return _BARE.get(self.command, found)
 
 
 def _whole(word: sites.Word, values: Sequence[Value]) -> str:
@@ -179,27 +222,29 @@ def _frame(parts: Sequence[sites.Part]) -> tuple[str, Sequence[sites.Part], str]
     return prefix, parts[first : last + 1], suffix
 
 
-def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
+def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str, command: str) -> ArgSpec:
     below = "/" in prefix
+    anything = _anything(inner, prefix, suffix, command)
     match inner:
         case (Value(spec=Any()),):
-            if not prefix:
-                return replace(OPERAND, empty=not suffix)
-            if not prefix.strip("-"):
+            (allowed,) = anything
+            if prefix and not prefix.strip("-"):
                 return CHOSEN_OPTION
-            if _anything(prefix, (), suffix) == _NO_COMMA:
-                return Matches(_NO_COMMA, no_dotdot=below)
+            if not prefix and "=" not in allowed:
+                return replace(OPERAND, empty=not suffix)
+            if allowed != _ANYTHING:
+                return Matches(allowed if prefix else f"(?!-){allowed}", no_dotdot=below)
             return BELOW if below else FREE
         case (Value(spec=spec),):
             return spec
         case _:
-            anything = _anything(prefix, inner, suffix)
-            pattern = "".join(_pattern_of(part, anything) for part in inner)
-            pattern = _REPEATED.sub(".*", pattern)
-            if pattern == ".*":
-                return _spec_of((replace(_first_value(inner), spec=Any()),), prefix, suffix)
+            pattern = "".join(map(_pattern_of, inner, anything))
+            pattern = _REPEATED.sub(_ANYTHING, pattern)
+            if pattern == _ANYTHING:
+                only = replace(_first_value(inner), spec=Any())
+                return _spec_of((only,), prefix, suffix, command)
             # what is known of the first piece may also be an option
-            free = not prefix.strip("-") and pattern.startswith(anything)
+            free = not prefix.strip("-") and pattern.startswith(anything[0])
             start = "(?!-)" if free else ""
             return Matches(start + pattern, no_dotdot=below)
 
@@ -208,10 +253,29 @@ def _first_value(parts: Sequence[sites.Part]) -> Value:
     return next(part for part in parts if isinstance(part, Value))
 
 
-def _anything(prefix: str, inner: Sequence[sites.Part], suffix: str) -> str:
-    """What a value may be; in a list of options, as mount(8) takes one, never a further option."""
-    fixed = (prefix, *(part.text for part in inner if isinstance(part, Text)), suffix)
-    return _NO_COMMA if any("," in text for text in fixed) else ".*"
+def _anything(
+    inner: Sequence[sites.Part], prefix: str, suffix: str, command: str
+) -> tuple[str, ...]:
+    """What each part may be where it is a value of which nothing is known.
+
+    In a list of options, as mount(8) takes one, it is never a further option; in a key, never the
+    end of it.
+    """
+    texts = [part.text if isinstance(part, Text) else "" for part in inner]
+    commas = any("," in text for text in (prefix, *texts, suffix))
+    separators = _SEPARATORS.get(command, r",\n") if commas else ""
+    found: list[str] = []
+    for number in range(len(inner)):
+        before = prefix + "".join(texts[:number])
+        after = "".join(texts[number + 1 :]) + suffix
+        named = "=" not in before.rpartition(",")[2]
+        if command == "sysctl" and named and before:
+            found.append(_SYSCTL_NAME)
+        elif named and "=" in after.partition(",")[0]:
+            found.append(f"[^={separators}]*" if commas else r"[^=\n]*")
+        else:
+            found.append(f"[^{separators}]*" if commas else _ANYTHING)
+    return tuple(found)
 
 
 def _pattern_of(part: sites.Part, anything: str) -> str:

@@ -103,6 +103,8 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
                 return [item]
             rest = _filled(items, inner, 1, newline).split(newline)
             return [f"{head}{ast.unparse(called)}(", *rest[:-1], f"{rest[-1]})"]
+        case _ if name and len(head) <= WIDTH and len(source) <= room:
+            parts = [source]
         case _:
             return [item]
     return [f"{head}(", *(f"{inner}{part}" for part in parts[:-1]), f"{inner}{parts[-1]})"]
@@ -144,7 +146,8 @@ def _split(text: str, after: str, room: int) -> list[str]:
 
 
 def _is_named(item: str) -> bool:
-    return item.partition("=")[0].isidentifier() and not item.partition("=")[2].startswith("=")
+    name, equals, value = item.partition("=")
+    return bool(equals) and name.isidentifier() and not value.startswith("=")
 
 
 def _pairs(values: Sequence[ast.expr]) -> list[tuple[ast.expr, ...]]:

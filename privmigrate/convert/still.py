@@ -7,45 +7,42 @@ entrypoint. That it is called is what keeps it then, unmarked and with what its 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from privmigrate.convert.lock import Disk, LockedFile
 from privmigrate.convert.operation import Fate, Outcome, Source
+from privmigrate.convert.place import COMMON
 from privmigrate.convert.render import names_in, take_apart
+from privmigrate.convert.replaced import occurs
 from privmigrate.convert.text import quote
 from privmigrate.linux.capabilities import CapabilitySet
 
 _CONTEXT: Final = re.compile(r"@(\w+)_context\.entrypoint\n")
 _COMMAND: Final = re.compile(r"@command(\(.*?\))?\n(?=def )", re.DOTALL)
 _CAPABILITY: Final = re.compile(r"capabilities\.(CAP_\w+)")
-
-_LETTER: Final = re.compile(rb"\w")
-# before a module's name; `privileged_files` is how files of hacking's style name an import
-_BEFORE: Final = re.compile(rb"[^\W_]")
+_UNDER: Final = re.compile(r"^    under: ([\w |]+)", re.MULTILINE)
+_CLASSES: Final = re.compile(rb"\.common import (\([^)]*\)|[^\n]*)")
 
 Needed = Mapping[str, CapabilitySet | None]
 
 
 def find_called(texts: Sequence[bytes], files: Mapping[str, LockedFile]) -> frozenset[str]:
-    """The entrypoints, as ``module.name``, that occur in a service's source as a call would."""
+    """The entrypoints, as ``module.name``, that occur in a service's source as a call would.
+
+    And the classes of chains, which are imported by their names.
+    """
     names = {
         f"{file.removesuffix('.py')}.{record.name}"
         for file, locked in files.items()
         for record in locked.records
         if record.name
     }
-    return frozenset(name for name in names if any(_occurs(name.encode(), each) for each in texts))
-
-
-def _occurs(name: bytes, text: bytes) -> bool:
-    """Whether the dotted name is there, and not only as the part of a longer one."""
-    place = text.find(name)
-    while place >= 0:
-        end = place + len(name)
-        if not _BEFORE.match(text[place - 1 : place]) and not _LETTER.match(text[end : end + 1]):
-            return True
-        place = text.find(name, end)
-    return False
+    found = {name for name in names if any(occurs(name.encode(), each) for each in texts)}
+    imported = {name for text in texts for each in _CLASSES.findall(text) for name in each.split()}
+    found |= {f"{COMMON}.{name.decode('utf-8', 'replace').strip('(),')}" for name in imported}
+    return frozenset(found & names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +89,14 @@ def only_called(
     return tuple(found)
 
 
-def needs_of(called: Sequence[Called]) -> Needed:
-    """What the commands of these entrypoints need, by context."""
+def needs_of(called: Sequence[Called], chains: Mapping[str, CapabilitySet]) -> Needed:
+    """What the commands of these entrypoints need, by context, and the chains in front of them."""
+    classes = {
+        each.name.rpartition(".")[2]: CapabilitySet.parse(" ".join(_CAPABILITY.findall(each.text)))
+        for each in called
+        if each.name.startswith(f"{COMMON}.")
+    }
+    chains = {**classes, **chains}
     needed: dict[str, CapabilitySet | None] = {}
     for each in called:
         context = _CONTEXT.search(each.text)
@@ -101,7 +104,12 @@ def needs_of(called: Sequence[Called]) -> Needed:
             continue
         before = needed.get(context[1], CapabilitySet())
         more = _needs(each.text)
-        needed[context[1]] = None if more is None or before is None else before | more
+        needed[context[1]] = None
+        if more is not None and before is not None:
+            under = _UNDER.search(each.text)
+            names = under[1].split(" | ") if under else ()
+            fronts = [chains[name] for name in names if name in chains]
+            needed[context[1]] = reduce(or_, fronts, before | more)
     return needed
 
 

@@ -67,12 +67,3 @@ def quote_formatted(prefix: str, name: str, suffix: str) -> str:
     mark = next(each for each in map(chr, range(0x2600, 0x2700)) if each not in prefix + suffix)
     around = f"{prefix}{mark}{suffix}".replace("{", "{{").replace("}", "}}")
     return "f" + quote(around).replace(mark, f"{{{name}}}")
-
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key by which ``b2`` comes before ``b10``, as ruff sorts imports."""
-    return tuple(
-        (0, int(part), part) if part.isdigit() else (1, 0, part)
-        for part in re.split(r"(\d+)", text)
-        if part
-    )

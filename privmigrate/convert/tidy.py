@@ -77,14 +77,14 @@ class _Dead:
 
 def _binding_only(body: Sequence[ast.stmt], names: set[str]) -> Iterator[ast.stmt]:
     """Statements that bind or fill nothing but these names; none that would leave a block empty."""
-    found = [each for each in body if _touches_only(each, names)]
     for each in body:
-        if each in found:
+        if _touches_only(each, names):
             yield each
             continue
         for inner in blocks(each):
             inside = list(_binding_only(inner, names))
-            if len([statement for statement in inside if statement in inner]) < len(inner):
+            own = {id(statement) for statement in inner}
+            if len([statement for statement in inside if id(statement) in own]) < len(inner):
                 yield from inside
 
 

@@ -1,29 +1,35 @@
 """What a rewriting came to, in words, as data, and as tests that prove it."""
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
-from privmigrate.convert.lock import Disk
+from privmigrate.convert.lock import NAME, Disk, print_lock
 from privmigrate.convert.merge import State
 from privmigrate.convert.moves import Listed
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
 from privmigrate.convert.replace import Target
+from privmigrate.convert.replaced import Replaced, remembered
 from privmigrate.convert.retest import TestChange
 from privmigrate.convert.use import Form
+from privmigrate.errors import InternalError
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is to be written and told."""
+    """Everything that is to be written and told; `replaced` are calls of earlier runs."""
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
     tests: tuple[TestChange, ...]
     listed: tuple[Listed, ...]
     target: Target
+    disk: Disk
+    replaced: tuple[Replaced, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``--json``."""
@@ -123,12 +129,28 @@ def target_of(package: str, disk: Disk) -> Target:
     return Target(package, policies="oslo_privsep" not in contexts, entrypoints=names)
 
 
+def lock_after(told: Told) -> tuple[bytes, bytes]:
+    """The package's lock as it was, and with the calls that were replaced now."""
+    if told.disk.lock is None:
+        raise InternalError("calls were replaced by a package that is not there")
+    now = (
+        remembered(each.use.op.key, f"{each.use.op.module}.{each.use.op.name}", each.use.site)
+        for change in told.rewriting.files
+        for each in change.replacements
+    )
+    lock = replace(told.disk.lock, replaced=(*told.replaced, *now))
+    before = Path(told.disk.folder, NAME).read_bytes()
+    return before, print_lock(lock).encode("utf-8", "surrogateescape")
+
+
 def proofs(told: Told) -> dict[str, str]:
     """Tests that compare every call with the one before it, by file name."""
     top, *_ = told.target.package.split(".")
     texts: dict[str, str] = {}
     for change in told.rewriting.files:
-        name = _file_name(change)
+        stem = _stem(change)
+        names = (f"{stem}{number or ''}.py" for number in count())
+        name = next(name for name in names if name not in texts)
         texts[name] = test_module(
             change.document, change.replacements, change.statements, told.target
         )
@@ -142,9 +164,9 @@ def is_proof(name: str, text: str) -> bool:
     return (CONFTEST.partition("\n")[0] if name == "conftest.py" else PROVES) in text
 
 
-def _file_name(change: FileChange) -> str:
+def _stem(change: FileChange) -> str:
     module = change.replacements[0].use.site.module or Path(change.document.name).stem
-    return f"test_{module.replace('.', '_')}.py"
+    return re.sub(r"\W", "_", f"test_{module}")
 
 
 def _top_folder(names: Sequence[str], top: str) -> str:

@@ -56,6 +56,8 @@ class Use:
         imports: (module, name) that `under` needs.
         condition: the expression that decides whether it runs as root, or "": where it is false,
             the same arguments go to the entrypoint's `local` twin.
+        as_built: the list is the one that the caller has built, with what stands in front of the
+            command.
     """
 
     site: Site
@@ -66,6 +68,7 @@ class Use:
     stdin: str = ""
     imports: tuple[tuple[str, str], ...] = ()
     condition: str = ""
+    as_built: bool = False
 
 
 @dataclass(frozen=True, slots=True)

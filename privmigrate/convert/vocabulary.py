@@ -22,7 +22,7 @@ PLAIN_FLAGS: Final = frozenset(
         "--all", "--bind", "--brief", "--buffered", "--columns", "--force", "--if-exists", "--json",
         "--may-exist", "--move", "--no-heading", "--noheadings", "--nosuffix", "--parseable",
         "--quiet", "--rbind", "--readonly", "--recursive", "--script", "--summary", "--sync",
-        "--test", "--thin", "--verbose", "--yes",
+        "--test", "--thin", "--verbose", "--yes", "-exist",
     )
 )  # fmt: skip
 
@@ -69,6 +69,26 @@ FLAG_NAMES: Final = MappingProxyType(
     }
 )
 
+# (command, option) -> what it asks for, where the option takes no value and is only a letter.
+SWITCHES: Final = MappingProxyType(
+    {
+        ("chgrp", "-R"): "recursive",
+        ("chmod", "-R"): "recursive",
+        ("chown", "-R"): "recursive",
+        ("cp", "-r"): "recursive",
+        ("df", "-P"): "portability",
+        ("exportfs", "-a"): "every",
+        ("ln", "-s"): "symbolic",
+        ("mkdir", "-p"): "parents",
+        ("mount", "-r"): "read_only",
+        ("ploop", "-r"): "read_only",
+        ("rm", "-f"): "force",
+        ("rm", "-r"): "recursive",
+        ("umount", "-f"): "force",
+        ("umount", "-l"): "lazy",
+    }
+)
+
 # What operands are, from left to right.
 OPERANDS: Final = MappingProxyType(
     {
@@ -79,20 +99,34 @@ OPERANDS: Final = MappingProxyType(
         "chown": ("owner", "path"),
         "cp": ("source", "target"),
         "curl": ("url",),
+        "df": ("path",),
+        "du": ("path",),
+        "e2fsck": ("device",),
         "find": ("path",),
         "kill": ("pid",),
         "ln": ("target", "link"),
+        "ls": ("path",),
+        "lvchange": ("volume",),
+        "lvdisplay": ("volume",),
+        "lvextend": ("volume",),
+        "lvremove": ("volume",),
         "mkdir": ("path",),
+        "mkfs.ext4": ("device",),
         "mount": ("device", "mountpoint"),
         "mv": ("source", "target"),
         "nc": ("host", "port"),
         "ncat": ("host", "port"),
         "ping": ("host",),
         "ping6": ("host",),
+        "readlink": ("path",),
+        "resize2fs": ("device",),
         "rm": ("path",),
         "rmdir": ("path",),
+        "sha256sum": ("path",),
         "sleep": ("duration",),
+        "tee": ("path",),
         "touch": ("path",),
+        "truncate": ("path",),
         "umount": ("mountpoint",),
     }
 )
@@ -100,15 +134,22 @@ OPERANDS: Final = MappingProxyType(
 # Words that say what is done: they name the function, not the parameter that follows.
 VERBS: Final = frozenset(
     (
-        "add", "append", "attach", "change", "check", "clear", "create", "del", "delete", "destroy",
-        "detach", "disable", "down", "drop", "dump", "enable", "exec", "export", "flush", "get",
-        "import", "info", "init", "insert", "kill", "link", "list", "load", "ls", "map", "modify",
-        "mount", "move", "new", "put", "read", "reload", "remove", "rename", "replace", "reset",
-        "resize", "restart", "restore", "root", "ingress", "run", "save", "send", "set", "show",
-        "start", "status", "stop", "sync", "test", "unlink", "unmap", "unmount", "up", "update",
-        "write",
+        "add", "addshare", "append", "attach", "change", "check", "clear", "close", "connect",
+        "create", "del", "delete", "delshare", "destroy", "detach", "disable", "disconnect", "down",
+        "drop", "dump", "enable", "exec", "export", "flush", "get", "getparm", "import", "info",
+        "init", "insert", "kill", "link", "list", "load", "ls", "map", "modify", "mount", "move",
+        "new", "put", "read", "reload", "remove", "rename", "replace", "reset", "resize",
+        "restart", "restore", "root", "ingress", "run", "save", "send", "set", "setparm", "show",
+        "showshare", "start", "status", "stop", "sync", "test", "unlink", "unmap", "unmount", "up",
+        "update", "write",
     )
 )  # fmt: skip
+
+
+def is_verb(word: str) -> bool:
+    """Whether a word says what is done: ``add``, and ``add-port`` as well."""
+    return word.partition("-")[0].lower() in VERBS
+
 
 # Endings of rule names that tell a rule from its twin and say nothing of what it does.
 NAME_NOISE: Final = ("_filter", "_cmd", "_usr", "_sbin", "_bin", "_local", "_env", "_exec")

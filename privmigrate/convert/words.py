@@ -170,7 +170,7 @@ def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -
     if number > 1 and texts[number - 2] in VALUE_FLAGS:
         return []  # what stands before is a value itself
     # the first word after the command says what is done, not what follows
-    if number > 1 and _KEYWORD.match(before) and before.lower() not in vocabulary.VERBS:
+    if number > 1 and _KEYWORD.match(before) and not vocabulary.is_verb(before):
         return [before]
     return []
 

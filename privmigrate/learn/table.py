@@ -18,6 +18,7 @@ from privmigrate.errors import InputError
 from privmigrate.learn.experiment import Learned
 from privmigrate.learn.report import remarks_of
 from privmigrate.linux.capabilities import CapabilitySet
+from privmigrate.linux.reading import read_regular
 from privmigrate.privsep.knowledge.learned import KEY, entries_of, rows_of
 
 MARK: Final = "# ---- learned: privmigrate learn writes everything below this line anew ----"
@@ -102,6 +103,8 @@ def record(path: str, entries: list[Entry]) -> None:
 
 def check_path(path: str) -> None:
     """Refuse now what could not be written after an hour of learning; raise InputError."""
+    if not path:
+        raise InputError("--output: error: the name of the file is empty")
     _read(path)
     folder = Path(path).absolute().parent
     if not folder.is_dir():
@@ -111,7 +114,7 @@ def check_path(path: str) -> None:
 def _read(path: str) -> tuple[str, list[Entry]]:
     """The text above the mark, and the entries below it."""
     try:
-        text = Path(path).read_bytes().decode()
+        text = read_regular(path).decode()
     except FileNotFoundError:
         return _HEAD, []
     except OSError as error:

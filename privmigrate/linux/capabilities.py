@@ -62,32 +62,10 @@ class Capability(IntEnum):
     CAP_CHECKPOINT_RESTORE = 40
 
     @property
-    def since(self) -> str:
-        """The kernel that has it first, as capabilities(7) says."""
-        return _SINCE.get(self, "2.2")
-
-    @property
     def meaning(self) -> str:
         """What its holder may do, in a few words; capabilities(7) has the whole."""
         return _MEANING[self]
 
-
-_SINCE: Final = {
-    Capability.CAP_MKNOD: "2.4",
-    Capability.CAP_LEASE: "2.4",
-    Capability.CAP_AUDIT_WRITE: "2.6.11",
-    Capability.CAP_AUDIT_CONTROL: "2.6.11",
-    Capability.CAP_SETFCAP: "2.6.24",
-    Capability.CAP_MAC_OVERRIDE: "2.6.25",
-    Capability.CAP_MAC_ADMIN: "2.6.25",
-    Capability.CAP_SYSLOG: "2.6.37",
-    Capability.CAP_WAKE_ALARM: "3.0",
-    Capability.CAP_BLOCK_SUSPEND: "3.5",
-    Capability.CAP_AUDIT_READ: "3.16",
-    Capability.CAP_PERFMON: "5.8",
-    Capability.CAP_BPF: "5.8",
-    Capability.CAP_CHECKPOINT_RESTORE: "5.9",
-}
 
 _MEANING: Final = {
     Capability.CAP_CHOWN: "give any file to any owner",

@@ -43,33 +43,21 @@ def is_of_process(handle: int) -> bool:
 
 
 def trusted(path: str) -> str | None:
-    """Say why others than root could change what `path` means; None if they cannot."""
-    try:
-        os.close(_walk(path))
-    except Refused as refused:
-        return str(refused)
-    return None
-
-
-def open_trusted(path: str, flags: int = os.O_RDONLY) -> int:
-    """Open a file or folder that only root controls; raise Refused with the reason otherwise.
+    """Say why others than root could change what `path` means; None if they cannot.
 
     Every folder and link on the way, followed through symbolic links, and the file itself must
     belong to root and be writable by nobody else: a sticky folder such as /tmp is not enough, for
     whoever comes first makes the file. Write permission of group root counts as root's.
     """
-    handle = _walk(path)
     try:
-        # INV-9: what the handle stands for, not what now has its name
-        return os.open(f"/proc/self/fd/{handle}", flags | os.O_CLOEXEC)
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from error
-    finally:
-        os.close(handle)
+        _walk(path)
+    except Refused as refused:
+        return str(refused)
+    return None
 
 
-def _walk(path: str) -> int:
-    """Go from / to `path`, judge every step, and give an O_PATH descriptor of its end."""
+def _walk(path: str) -> None:
+    """Go from / to `path` and judge every step; raise Refused."""
     if not path.startswith("/"):
         raise Refused(f"{path} is not an absolute path")
     todo = _components(path)
@@ -89,7 +77,7 @@ def _walk(path: str) -> int:
             handle = _open_step(name, handles[-1], here)
             handles.append(handle)
             names.append(name)
-            _judge(handle, here)
+            _judge(handle, here)  # INV-9: each step, for whoever can change one changes the rest
             if stat.S_ISLNK(os.fstat(handle).st_mode):
                 links += 1
                 if links > _MAX_LINKS:
@@ -102,7 +90,6 @@ def _walk(path: str) -> int:
                         os.close(handles.pop())
                     names.clear()
                 todo.extend(_components(target))
-        return os.dup(handles[-1])
     finally:
         for handle in handles:
             os.close(handle)

@@ -21,7 +21,6 @@ from privmigrate.linux import _libc
 _SO_PEERPIDFD: Final = 77  # asm-generic/socket.h, Linux 6.5
 _UCRED: Final = struct.Struct("3i")
 _START_TIME: Final = 19  # field 22 of proc_pid_stat(5), counted behind the name
-_DELETED: Final = " (deleted)"
 
 
 class Peer(NamedTuple):
@@ -42,12 +41,6 @@ def read_peer(sock: socket.socket) -> Peer:
     except OSError:
         return Peer(pid, uid, gid, None)
     return Peer(pid, uid, gid, pidfd)
-
-
-def read_executable(pid: int) -> str:
-    """The path that a process executes; a name that was deleted or replaced since is still it."""
-    path = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - pathlib costs 5 ms
-    return path.removesuffix(_DELETED)
 
 
 def read_start_time(pid: int) -> int:

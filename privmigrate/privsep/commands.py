@@ -25,6 +25,7 @@ from privmigrate.privsep.execute import (
     limited_to,
 )
 from privmigrate.privsep.policy import Policy
+from privmigrate.privsep.running import stopping_after
 
 P = ParamSpec("P")
 
@@ -32,6 +33,8 @@ _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
 )
+TIMEOUT: Final = "seconds that its command may take"
+"""A keyword that every command takes besides its parameters, of which none can be called so."""
 _NOTHING_DONE: Final = ExecResult(0, b"", b"")
 
 
@@ -40,6 +43,7 @@ class Command(Generic[P]):
 
     Attributes:
         capabilities: the most that what it executes gets, of its context's; None: all of them.
+        only_under: clients cannot have it run without a prefix in front.
     """
 
     __name__: str
@@ -47,12 +51,17 @@ class Command(Generic[P]):
     __wrapped__: Callable[P, ExecResult]
 
     def __init__(
-        self, body: Callable[P, ExecResult], capabilities: Iterable[int] | None = None
+        self,
+        body: Callable[P, ExecResult],
+        capabilities: Iterable[int] | None = None,
+        *,
+        only_under: bool = False,
     ) -> None:
         functools.update_wrapper(self, body)
         self.capabilities: Final = (
             None if capabilities is None else CapabilitySet.from_numbers(capabilities)
         )
+        self.only_under: Final = only_under
         self._body: Final = body
         self._name: Final = f"{body.__module__}.{body.__qualname__}"
         self._checks: Final = _compile(body)
@@ -72,14 +81,25 @@ class Command(Generic[P]):
         """Check the arguments and run the body; the result is not judged.
 
         Raise Refused with the parameter's name, or TypeError for arguments that do not fit the
-        function's parameters; then nothing was executed.
+        function's parameters; then nothing was executed. Raise TimedOut where the caller limits
+        the command's time, and it was up.
         """
+        if TIMEOUT in kwargs:
+            named_here = cast("dict[str, object]", kwargs)
+            with stopping_after(named_here.pop(TIMEOUT)):
+                return self.checked(*args, **kwargs)
         positional, named = self._checks.convert(args, kwargs)
         body = cast("Callable[..., ExecResult]", self._body)
         if self.capabilities is None:
             return body(*positional, **named)
         with limited_to(self.capabilities):
             return body(*positional, **named)
+
+    def answer(self, /, *args: P.args, **kwargs: P.kwargs) -> ExecResult:
+        """As `checked`, for a client: raise Refused also where a prefix has to be and is not."""
+        if self.only_under and kwargs.get("under") is None:
+            raise Refused("under is None, and no call of the service runs this without")
+        return self.checked(*args, **kwargs)
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[Planned, ...]:
         """Say what would be executed with these arguments, and execute nothing."""
@@ -114,7 +134,7 @@ def command(body: Callable[P, ExecResult], /) -> Command[P]: ...
 
 @overload
 def command(
-    *, capabilities: Iterable[int] | None = None
+    *, capabilities: Iterable[int] | None = None, only_under: bool = False
 ) -> Callable[[Callable[P, ExecResult]], Command[P]]: ...
 
 
@@ -123,15 +143,17 @@ def command(
     /,
     *,
     capabilities: Iterable[int] | None = None,
+    only_under: bool = False,
 ) -> Command[P] | Callable[[Callable[P, ExecResult]], Command[P]]:
     """Make a command of a function, with or without the capabilities that it needs.
 
-    The function should do nothing but run: it is also called to say what it would run. Raise
-    TypeError for a parameter whose annotation cannot be checked completely.
+    With `only_under` a client has to give `under`, by name; who runs it as the caller, by `local`,
+    need not. The function should do nothing but run: it is also called to say what it would run.
+    Raise TypeError for a parameter whose annotation cannot be checked completely.
     """
     if body is not None:
         return Command(body)
-    return lambda function: Command(function, capabilities)
+    return lambda function: Command(function, capabilities, only_under=only_under)
 
 
 class _Checks:

@@ -179,9 +179,14 @@ class PrivContext:
         entrypoint: Entrypoint[..., object],
         args: tuple[object, ...],
         kwargs: dict[str, object],
+        within: float | None = None,
     ) -> object:
-        """Have the daemon run an entrypoint, starting it first if need be."""
-        timeout = entrypoint.timeout or self.timeout
+        """Have the daemon run an entrypoint, starting it first if need be.
+
+        `within` are the seconds that this call may take, if that is less than any may.
+        """
+        limits = (entrypoint.timeout or self.timeout, within)
+        timeout = min((each for each in limits if each is not None), default=None)
         channel = self.channel
         if channel is None or not channel.running:
             channel = self._restart(entrypoint.name)

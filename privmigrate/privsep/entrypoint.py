@@ -78,7 +78,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         timeout: float | None = None,
     ) -> None:
         super().__init__(context, command, timeout)
-        self.answer = command.checked
+        self.answer = command.answer if command.only_under else command.checked
         self._command = command
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Output":
@@ -98,14 +98,28 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         log_errors: int | None = None,
         loglevel: int = logging.DEBUG,
         run_as_root: object = True,
+        timeout: float | None = None,
+        interval: float | None = None,
+        backoff_rate: float = 2,
+        raise_timeout: object = None,
     ) -> Callable[P, "Output"]:
         """The same command for a caller who judges it otherwise; the words are processutils'.
 
-        Where `run_as_root` is false it runs as `local` does.
+        Where `run_as_root` is false it runs as `local` does. The last four words are os-brick's.
         """
         from privmigrate.privsep.policy import Policy
 
-        policy = Policy(check_exit_code, attempts, delay_on_retry, log_errors, loglevel)
+        policy = Policy(
+            check_exit_code,
+            attempts,
+            delay_on_retry,
+            log_errors,
+            loglevel,
+            timeout,
+            interval,
+            backoff_rate,
+            raise_timeout,
+        )
 
         def judged(*args: P.args, **kwargs: P.kwargs) -> "Output":
             return self._apply(policy, args, kwargs, run_as_root=run_as_root)
@@ -152,20 +166,28 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
         *,
         run_as_root: object = True,
     ) -> "Output":
-        return policy.apply(*self._ask(args, kwargs, run_as_root=run_as_root))
+        asked = self._ask(args, kwargs, run_as_root=run_as_root, timeout=policy.timeout)
+        return policy.apply(*asked)
 
     def _ask(
-        self, args: tuple[object, ...], kwargs: dict[str, object], *, run_as_root: object
+        self,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        *,
+        run_as_root: object,
+        timeout: float | None = None,
     ) -> "tuple[Callable[[], ExecResult], Callable[[], str]]":
         """How to run it, and what messages call it."""
         words = tuple(map(_as_word, args))
         named = {name: _as_word(value) for name, value in kwargs.items()}
 
+        limited, within = _limited(named, timeout)
+
         def ask() -> "ExecResult":
             if run_as_root and self._context.client_mode:
                 asked = cast("Entrypoint[..., object]", self)
-                return _as_result(self._context.call(asked, words, named))
-            return cast("ExecResult", self.answer(*words, **named))
+                return _as_result(self._context.call(asked, words, limited, within))
+            return cast("Callable[..., ExecResult]", self._command.checked)(*words, **limited)
 
         describe = cast("Callable[..., Callable[[], str]]", self._command.describe)
         return ask, describe(*words, **named)
@@ -175,6 +197,19 @@ def _default_policy() -> "Policy":
     from privmigrate.privsep.policy import Policy
 
     return Policy()
+
+
+def _limited(
+    named: dict[str, object], timeout: float | None
+) -> tuple[dict[str, object], float | None]:
+    """With the limit of the command's time; and how long its answer may take then."""
+    if not timeout:
+        return named, None
+    from privmigrate.privsep.commands import TIMEOUT
+    from privmigrate.privsep.running import GRACE
+
+    # the daemon has until then to stop the command, to kill it, and to say so
+    return {**named, TIMEOUT: timeout}, timeout + 2 * GRACE
 
 
 def _as_word(value: object) -> object:

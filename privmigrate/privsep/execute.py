@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol, Self, cast
+from typing import ClassVar, Final, NamedTuple, Protocol, Self, cast
 
 from privmigrate.errors import (
     EXIT_NO_EXECUTABLE,
@@ -25,13 +25,14 @@ from privmigrate.linux.capabilities import CapabilitySet, acting_with
 from privmigrate.linux.credentials import identity_of
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
-from privmigrate.privsep.running import Cancellation, ExecResult, execute
+from privmigrate.privsep.running import Cancellation, ExecResult, execute, seconds_left
 
 __all__ = [
     "Cancellation",
     "ExecResult",
     "Executable",
     "ExecutableNotFound",
+    "ExecutionTimeout",
     "Output",
     "Planned",
     "PrivilegeDenied",
@@ -66,10 +67,14 @@ class ProcessExecutionError(Exception):
     `args` on the other side of a channel.
     """
 
+    _named_as: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("oslo_concurrency.processutils", "ProcessExecutionError"),
+    )
+
     def __new__(cls, *_args: object, **_kwargs: object) -> Self:
-        """Make an instance that processutils' error is a base of, if there is one."""
-        module = sys.modules.get("oslo_concurrency.processutils")
-        theirs = getattr(module, "ProcessExecutionError", None)
+        """Make an instance that the error of this name is a base of, if there is one."""
+        found = (getattr(sys.modules.get(module), name, None) for module, name in cls._named_as)
+        theirs = next(filter(None, found), None)
         if isinstance(theirs, type) and not issubclass(cls, theirs):
             return super().__new__(cast("type[Self]", _joined(cast("type", cls), theirs)))
         return super().__new__(cls)
@@ -109,6 +114,15 @@ class PrivilegeDenied(ProcessExecutionError):  # noqa: N818 - the outcome's name
     def because(cls, why: str, cmd: str) -> "PrivilegeDenied":
         """Say which parameter of which command was refused, and why."""
         return cls("", f"{cmd}: {why}", EXIT_UNAUTHORIZED, cmd, "The command was refused.")
+
+
+class ExecutionTimeout(ProcessExecutionError):  # noqa: N818 - os-brick's name
+    """A command's time was up, and it failed; where os-brick is loaded, its error of this name."""
+
+    _named_as: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("os_brick.exception", "ExecutionTimeout"),
+        *ProcessExecutionError._named_as,  # noqa: SLF001 - our own base
+    )
 
 
 class ExecutableNotFound(PrivmigrateError):  # noqa: N818 - rootwrap's words
@@ -185,6 +199,7 @@ class Planned:
         user: whom it would run as, or None for the daemon's own user.
         native: the name of the native that would do it without a process, or None.
         stdin: what it would be fed.
+        timeout: after how many seconds it would be stopped, or None.
     """
 
     argv: tuple[str, ...]
@@ -192,6 +207,7 @@ class Planned:
     user: str | None = None
     native: str | None = None
     stdin: bytes | None = None
+    timeout: float | None = None
 
 
 Plan = Callable[[Planned], ExecResult]
@@ -286,7 +302,8 @@ def run(
         return _failure(EXIT_NO_EXECUTABLE, str(error))
     plan = PLANNING.current()
     if plan is not None:
-        return plan(Planned(argv, tuple(sorted((env or {}).items())), user, None, data))
+        variables = tuple(sorted((env or {}).items()))
+        return plan(Planned(argv, variables, user, None, data, seconds_left()))
     return _execute(argv, env or {}, user, data, _allowed(under))
 
 

@@ -7,13 +7,13 @@ the executable is the entrypoint's own, whatever the first word says of its fold
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from privmigrate.argv.spec import ArgSpec, Whole
 from privmigrate.argv.template import Hole, Lit, Mismatch, Opt, Rep, Segment, Template
 from privmigrate.errors import Refused
 
-__all__ = ["CommandLines", "Words", "hole", "line", "optional", "repeated"]
+__all__ = ["CommandLines", "Parts", "Words", "hole", "line", "optional", "parts_of", "repeated"]
 
 Words = Sequence[str | int]
 """A command line, the command its first word."""
@@ -42,6 +42,37 @@ class CommandLines(Whole):
                 return each.render(found)
             reasons[found.why] = None
         raise Refused(f"is none of its command lines: {'; or '.join(reasons)}")
+
+
+class Parts(NamedTuple):
+    """A command line taken apart.
+
+    Attributes:
+        env: the variables that stand in front of it.
+        command: what it calls its command.
+        args: the words behind it.
+    """
+
+    env: dict[str, str]
+    command: str
+    args: tuple[str, ...]
+
+
+def parts_of(words: Words) -> Parts:
+    """Take variables off a command line that was accepted: ``env NAME=value... command word...``.
+
+    Only where every line begins with its own command, or with ``env``, variables, and that.
+    """
+    texts = tuple(map(str, words))
+    env: dict[str, str] = {}
+    place = 0
+    if texts[0] == "env":
+        place = 1
+        while "=" in texts[place]:
+            name, _, value = texts[place].partition("=")
+            env[name] = value
+            place += 1
+    return Parts(env, texts[place], texts[place + 1 :])
 
 
 def line(*segments: str | Segment) -> Template:

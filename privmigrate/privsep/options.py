@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from oslo_config import cfg, types
+from oslo_config.iniparser import ParseError
 
 from privmigrate.privsep import settings
 
@@ -134,11 +135,19 @@ def _is_set(name: str, section: str) -> bool:
 
 
 def load(files: Iterable[str], folders: Iterable[str]) -> None:
-    """Parse configuration files; raise what oslo.config raises."""
+    """Parse configuration files; raise what oslo.config raises, without any of their text.
+
+    Whoever names the files reads the message, and may name one that is not theirs to read.
+    """
     words = [word for file in files for word in ("--config-file", file)]
     words += [word for folder in folders for word in ("--config-dir", folder)]
     # without default_config_files oslo.config would look into the home of whoever called sudo
-    cfg.CONF(args=words, project="privsep", default_config_files=[], default_config_dirs=[])
+    try:
+        cfg.CONF(args=words, project="privsep", default_config_files=[], default_config_dirs=[])
+    except cfg.ConfigFileParseError as error:
+        cause = error.__context__
+        where = f"line {cause.lineno}, {cause.msg}" if isinstance(cause, ParseError) else "no INI"
+        raise cfg.ConfigFileParseError(error.config_file, where) from None
 
 
 def read_config_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:

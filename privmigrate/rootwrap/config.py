@@ -4,12 +4,12 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from privmigrate.diagnostics import Severity, Span
 from privmigrate.errors import InputError
+from privmigrate.linux.reading import read_regular
 from privmigrate.rootwrap import ini
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class RootwrapConfig:
 def load_config(path: str, environ: Mapping[str, str] | None = None) -> RootwrapConfig:
     """Read the rootwrap.conf at `path`. Raise InputError where oslo.rootwrap exits with 97."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: error: cannot be read: {reason}") from error

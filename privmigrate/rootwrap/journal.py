@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.errors import InputError
 from privmigrate.rootwrap.command import Decision, Denied
 from privmigrate.rootwrap.policy import Policy
 
@@ -31,6 +32,7 @@ _OTHER: Final = re.compile(
     r"^(<\d+>)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)\S* "
 )
 _LONGEST: Final = 2**18
+_LONGEST_LINE: Final = 2**22  # more than the kernel takes as arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,22 @@ class Unread:
 
     line: int
     why: str
+
+
+def read_lines(file: str) -> Iterator[str]:
+    """Read a log of any size line by line, ``-`` for standard input; raise InputError."""
+    given = 0 if file == "-" else file
+    try:
+        with open(
+            given, encoding="utf-8", errors="surrogateescape", newline="\n", closefd=given != 0
+        ) as log:
+            while line := log.readline(_LONGEST_LINE):
+                rest = line
+                while len(rest) == _LONGEST_LINE and not rest.endswith("\n"):
+                    rest = log.readline(_LONGEST_LINE)
+                yield line
+    except OSError as error:
+        raise InputError(f"{file}: error: cannot be read: {error.strerror}") from error
 
 
 def read_journal(lines: Iterable[str], *, plain: bool) -> Iterator[Seen | Unread]:

@@ -7,10 +7,10 @@ drops something silently there is a warning.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from privmigrate.diagnostics import Diagnostic, Severity, Span
+from privmigrate.linux.reading import read_regular
 from privmigrate.rootwrap import ini
 from privmigrate.rootwrap.rule import MINIMUM_VALUES, Rule, Status, Value
 
@@ -67,7 +67,7 @@ def parse_filters(data: bytes, file: str) -> Parsed:
 def read_filters(path: str) -> Parsed:
     """Read one ``.filters`` file."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except (OSError, ValueError) as error:
         return Parsed((), (_unreadable(path, error, "NoSectionError"),))
     return parse_filters(data, path)

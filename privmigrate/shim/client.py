@@ -533,7 +533,12 @@ class Log:
             self.write(level, text)
 
     def send(self, priority: int, text: str) -> None:
-        """One datagram, as logging.handlers.SysLogHandler sends it; failing stops no command."""
+        """One datagram, as logging.handlers.SysLogHandler sends it; failing stops no command.
+
+        With control characters as escapes: what a caller says begins no line of its own.
+        """
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
         line = f"<{self.facility << 3 | priority}>{self.ident}: {text}\0"
         try:
             if self.socket is None:

@@ -61,7 +61,13 @@ def check_sudoers(path: str) -> None:
 def check_interpreter(interpreter: str, python: str) -> None:
     """Raise InputError unless the client can confine by this interpreter, and that one finds us."""
     run_absolute((interpreter, "-I", "-S", "-c", "import _ctypes, _sre, binascii, marshal, posix"))
-    run_absolute((python, "-I", "-c", "import privmigrate.shim.rootwrap_main"))
+    try:
+        run_absolute((python, "-I", "-c", "import privmigrate.shim.rootwrap_main"))
+    except InputError as error:
+        why = str(error).splitlines()[-1]  # of a traceback, what it is about
+        raise InputError(
+            f"{python} cannot run privmigrate: {why} (--python names the one that has it)"
+        ) from error
 
 
 def run_absolute(words: Sequence[str]) -> str:

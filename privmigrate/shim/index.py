@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from privmigrate.errors import InputError, Refused
+from privmigrate.linux.reading import read_regular
 from privmigrate.privsep import knowledge
 from privmigrate.privsep.knowledge.declared import Declared, read_declared
 from privmigrate.rootwrap.config import RootwrapConfig, parse_config
@@ -124,8 +125,7 @@ def _changed_ns(path: str) -> int:
 
 def _read_config(source: Source) -> tuple[RootwrapConfig, Settings]:
     try:
-        with open(source.path, "rb") as file:  # noqa: PTH123 - as above
-            data = file.read()
+        data = read_regular(source.path)
     except (OSError, ValueError):
         raise InputError(f"Incorrect configuration file: {source.path}") from None
     config = parse_config(data, source.path, source.environ)

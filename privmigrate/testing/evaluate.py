@@ -1,6 +1,7 @@
 """Evaluates both forms of a call with given values, each ending in a recorder."""
 
 import inspect
+import random
 import re
 import signal
 import time
@@ -36,15 +37,17 @@ class Ran:
     environment: tuple[tuple[str, str], ...]
     stdin: bytes
     root: bool
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What one evaluation came to."""
+    """What one evaluation came to; `waits` are seconds between attempts."""
 
     ran: tuple[Ran, ...]
     outcome: tuple[object, ...]
     refused: bool = False
+    waits: tuple[float, ...] = ()
 
 
 class Case:
@@ -75,7 +78,7 @@ class Case:
         answer = ExecResult(code, b"out\n", b"err: No such file\n")
         refusals: list[str] = []
         with (
-            _answering(refusals) as roots,
+            _answering(refusals) as (roots, waits),
             recording(lambda planned: _note(planned, ran, roots, answer)),
         ):
             outcome = _outcome(lambda: self.after(**_arguments(self.after, values)))
@@ -83,19 +86,20 @@ class Case:
         for text in refusals:
             self.beginnings |= dict.fromkeys(_BEGINNING.findall(text))
         refused = not ran and bool(refusals)
-        return Evaluated(tuple(ran), outcome, refused)
+        return Evaluated(tuple(ran), outcome, refused, tuple(waits))
 
     def evaluate_before(self, chosen: Mapping[str, object], code: int) -> Evaluated:
         """The form with the executor."""
         values = Values(chosen)
         ran: list[Ran] = []
         execute = _EXECUTORS[self.convention](ran, code)
-        with mock.patch.object(time, "sleep"):
+        waits: list[float] = []
+        with _waiting(waits):
             outcome = _outcome(
                 lambda: self.before(**_arguments(self.before, values), execute=execute)
             )
         self.asked.update(values.asked)
-        return Evaluated(tuple(ran), outcome)
+        return Evaluated(tuple(ran), outcome, waits=tuple(waits))
 
     def compare(self, chosen: Mapping[str, object], code: int) -> None:
         """Raise NotProven if the two differ in anything.
@@ -107,6 +111,10 @@ class Case:
             return
         if len(old.ran) != len(new.ran) or not all(map(_same, old.ran, new.ran)):
             raise NotProven(f"with {dict(chosen)}: it ran {old.ran} before, and runs {new.ran}")
+        if old.waits != new.waits:
+            raise NotProven(
+                f"with {dict(chosen)}: it waited {old.waits} seconds before, and waits {new.waits}"
+            )
         if old.outcome != new.outcome:
             raise NotProven(
                 f"with {dict(chosen)} and exit code {code}: it came to {old.outcome} before, and "
@@ -162,13 +170,32 @@ def _outcome(evaluate: Callable[[], object]) -> tuple[object, ...]:
     return ("returned", tuple(value) if isinstance(value, tuple) else value)
 
 
+@contextmanager
+def _waiting(waits: list[float]) -> Iterator[None]:
+    """Nobody waits; how long one would have is written down, and what is random is the same."""
+
+    def sleep(seconds: float) -> None:
+        if seconds > 0:  # 0 only lets another thread run
+            waits.append(seconds)
+
+    with (
+        mock.patch.object(time, "sleep", sleep),
+        mock.patch.object(random, "randint", return_value=100),
+    ):
+        yield
+
+
 # -- the form after
 
 
 @contextmanager
-def _answering(refusals: list[str]) -> Iterator[list[bool]]:
-    """Contexts answer in this process; which calls would have gone to a daemon is remembered."""
+def _answering(refusals: list[str]) -> Iterator[tuple[list[bool], list[float]]]:
+    """Contexts answer in this process; which calls would have gone to a daemon is remembered.
+
+    So is how long it was waited between them.
+    """
     roots: list[bool] = []
+    waits: list[float] = []
     ask = CommandEntrypoint._ask  # noqa: SLF001 - where every way of calling it comes by
 
     def asking(
@@ -190,6 +217,7 @@ def _answering(refusals: list[str]) -> Iterator[list[bool]]:
         entrypoint: object,
         args: tuple[object, ...],
         kwargs: dict[str, object],
+        _within: float | None = None,
     ) -> object:
         roots.append(True)
         try:
@@ -200,13 +228,14 @@ def _answering(refusals: list[str]) -> Iterator[list[bool]]:
     with (
         mock.patch.object(PrivContext, "call", call),
         mock.patch.object(CommandEntrypoint, "_ask", asking),
-        mock.patch.object(time, "sleep"),
+        _waiting(waits),
     ):
-        yield roots
+        yield roots, waits
 
 
 def _note(planned: Planned, ran: list[Ran], roots: list[bool], answer: ExecResult) -> ExecResult:
-    ran.append(Ran(planned.argv, planned.env, planned.stdin or b"", bool(roots)))
+    root = bool(roots)
+    ran.append(Ran(planned.argv, planned.env, planned.stdin or b"", root, planned.timeout))
     return answer
 
 
@@ -235,6 +264,29 @@ def _oslo(ran: list[Ran], code: int) -> Callable[..., object]:
         judge: Callable[..., object] = processutils.execute
         with mock.patch("oslo_concurrency.processutils.subprocess.Popen", Process):
             return judge(*words, **options)
+
+    return execute
+
+
+def _timed(ran: list[Ran], code: int) -> Callable[..., object]:
+    """As os-brick's executor, whose limit and waits processutils does not know."""
+    plain = _oslo(ran, code)
+
+    def execute(*words: object, **options: object) -> object:
+        limit = options.pop("timeout", None)
+        timeout = float(limit) if limit else None  # type: ignore[arg-type]
+        options.pop("raise_timeout", None)  # nothing takes any time here
+        rate = options.pop("backoff_rate", 2)
+        interval = options.pop("interval", None)
+        if interval is not None:
+            options["delay_on_retry"] = False
+        before = len(ran)
+        try:
+            return plain(*words, **options)
+        finally:
+            for attempt in range(1, len(ran) - before) if interval is not None else ():
+                time.sleep(max(0, interval * rate**attempt))  # type: ignore[operator]
+            ran[before:] = [replace(each, timeout=timeout) for each in ran[before:]]
 
     return execute
 
@@ -298,6 +350,7 @@ def _ran(argv: Sequence[str], data: bytes | None, root: bool) -> Ran:  # noqa: F
 
 _EXECUTORS: Final[Mapping[str, Callable[[list[Ran], int], Callable[..., object]]]] = {
     "oslo": _oslo,
+    "timed": _timed,
     "list": _list,
     "netns": _netns,
 }

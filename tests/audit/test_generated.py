@@ -11,8 +11,8 @@ from tests.audit.test_modules import shown
 HEAD = """\
 from typing import Annotated, Literal
 from privmigrate.privsep import ExecResult, Executable, command, natives, run
-from privmigrate.privsep.lines import CommandLines, Words, hole, line, optional, repeated
-from privmigrate.privsep.types import Any, Digits, Matches, Operand, PathWithin, Word
+from privmigrate.privsep.lines import CommandLines, Words, hole, line, optional, parts_of, repeated
+from privmigrate.privsep.types import Any, Digits, Key, Matches, Operand, PathWithin, Word
 """
 NAMES = "".join(
     f'{name.upper()} = Executable("{name}", dirs=("/bin",))\n'
@@ -22,9 +22,10 @@ RULES = load_rules()
 
 
 def source(parameters: str, call: str) -> str:
+    before = "    given = parts_of(words)\n" if "given." in call else ""
     return (
         f"{HEAD}{NAMES}@files_context.entrypoint\n@command(capabilities=())\n"
-        f"def f({parameters}) -> ExecResult:\n    return {call}\n"
+        f"def f({parameters}) -> ExecResult:\n{before}    return {call}\n"
     )
 
 
@@ -86,6 +87,15 @@ def found(parameters: str, call: str) -> set[str]:
             ),
             'run({"lvs": LVS, "pvs": PVS}[str(words[0])], *words[1:])',
             [["lvs", "-a"], ["pvs", "..."]],
+        ),
+        (
+            (
+                "words: Annotated[Words, CommandLines(\n"
+                '    line("env", "A=1", optional("b", hole("b", Key("B=", Any()))), "lvs", "-a"),\n'
+                '    line("pvs", hole("p", Operand)))]'
+            ),
+            'run({"lvs": LVS, "pvs": PVS}[given.command], *given.args, env=given.env)',
+            [["lvs", "-a"], ["lvs", "-a"], ["pvs", "..."]],
         ),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from privmigrate.argv.spec import Choice, Int
-from privmigrate.callsites import Site
+from privmigrate.callsites import Findings, Site
 from privmigrate.callsites.site import Optional, Reason, Repeated, Template, Value, Word
 from privmigrate.callsites.text import template_text
 
@@ -235,3 +235,21 @@ def test_segments_say_what_they_depend_on(in_function: InFunction) -> None:
     assert isinstance(repeated, Repeated)
     assert (repeated.source, repeated.element) == ("names", "each")
     assert site.typable
+
+
+@pytest.mark.parametrize(
+    ("options", "outside"),
+    [("", False), (", run_as_root=True", True), (", run_as_root=a", True), (", **b", True)],
+)
+def test_a_wrapper_without_a_namespace_is_root_only_where_the_call_says(
+    analyse: Callable[..., Findings], options: str, *, outside: bool
+) -> None:
+    """neutron's ``netns.execute`` is root because of the namespace, where it has one."""
+    found = analyse(
+        "from neutron.agent.linux import ip_lib\n"
+        "def run(name, a, b):\n"
+        "    wrapper = ip_lib.IPWrapper(namespace=name)\n"
+        f"    wrapper.netns.execute(['ip', 'link']{options})\n"
+    )
+    (site,) = found.sites
+    assert site.also_outside is outside

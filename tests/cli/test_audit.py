@@ -245,6 +245,18 @@ def test_a_score_has_its_derivation(run: Run, folder: Path) -> None:
     assert found["root_ways"] == 1
 
 
+def test_what_a_score_does_not_count_is_said(run: Run, folder: Path) -> None:
+    """A file that cannot be read has no entries, and would make the service look harmless."""
+    (folder / "b.filters").write_bytes(b"[Filters]\nx: CommandFilter, caf\xe9, root\n")
+    code, out, err = run("--score", str(folder))
+    assert code == 1
+    assert out.startswith("reachable power: 221\n")
+    assert err.startswith("privmigrate: not counted: ")
+    assert "b.filters:2:" in err
+    assert "cannot be read as UTF-8" in err
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("code", ["PM105", "pm105", "write_file"])
 def test_a_rule_explains_itself(run: Run, code: str) -> None:
     exit_code, out, _ = run("--explain", code)

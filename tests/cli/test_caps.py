@@ -1,6 +1,5 @@
 """``privmigrate caps``: what it prints, and what it says when it cannot."""
 
-import argparse
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import caps
+from privmigrate.cli import main
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.drop import drop
@@ -22,9 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*words: str) -> tuple[int, str, str]:
-        parser = argparse.ArgumentParser(prog="privmigrate caps")
-        caps.configure(parser)
-        code = caps.run(parser.parse_args(words))
+        code = main(["caps", *words])
         said = capsys.readouterr()
         return code, said.out, said.err
 

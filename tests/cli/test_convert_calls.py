@@ -131,7 +131,8 @@ def test_the_report_is_data_too(shell: Shell) -> None:
     assert shell(*CONVERT, "--json") == 0
     data = json.loads(shell.out)
     assert data["wide"] == {"wide filters": 4, "replaced": 2, "unused": 1, "stay wide": 1}
-    assert data["call summary"] == {"calls": 4, "typed": 2, "checked": 0, "stay": 2}
+    found = {"calls": 4, "typed": 2, "checked": 0, "stay": 2, "replaced": 0}
+    assert data["call summary"] == found
     by_function = {each["function"]: each for each in data["calls"]}
     assert by_function["publish"]["entrypoint"] == "files.chmod_777"
     assert by_function["publish"]["arguments"] == {"path": "path"}
@@ -248,3 +249,22 @@ def test_nothing_is_converted_where_calls_cannot_be_read(shell: Shell, place: st
     assert f"{place}: error: " in shell.err
     assert shell.out == ""
     assert not Path("privileged").exists()
+
+
+def test_the_next_step_is_said_and_works(shell: Shell) -> None:
+    package = ("--package", "service.privileged")
+    assert shell(*CONVERT, *package) == 0
+    said = shell.err.splitlines()[-1]
+    assert said == (
+        "privmigrate: next: privmigrate rewrite service --to service.privileged"
+        " --filters rootwrap.d --diff"
+    )
+    assert shell(*said.partition("next: privmigrate ")[2].split()) == 0
+    assert "+    privileged_files.chmod_777(path)" in shell.out
+    shell(*CONVERT, *package)
+    assert "next:" not in shell.err
+
+
+def test_no_next_step_is_said_where_there_is_none(shell: Shell) -> None:
+    assert shell("convert", "rootwrap.d") == 0
+    assert "next:" not in shell.err

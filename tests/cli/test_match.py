@@ -1,14 +1,14 @@
 """``privmigrate match``: what it says of a command, in both modes, and of a log of commands."""
 
-import argparse
-import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import match
+from privmigrate.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -40,12 +40,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*words: str) -> tuple[int, str, str]:
-        parser = argparse.ArgumentParser(prog="privmigrate match")
-        match.configure(parser)
-        try:
-            code = match.run(parser.parse_args(words))
-        except SystemExit as exited:
-            code = int(exited.code or 0)
+        code = main(["match", *words])
         said = capsys.readouterr()
         return code, said.out.replace(f"{folder}/", ""), said.err.replace(f"{folder}/", "")
 
@@ -62,6 +57,16 @@ def test_an_allowed_command_is_shown_with_all_that_it_gets(run: Run, folder: Pat
         "  user          root",
         "  capabilities  CAP_DAC_READ_SEARCH (observed; see privmigrate caps explain)",
     ]
+
+
+def test_of_a_command_without_a_set_none_is_shown(run: Run, folder: Path) -> None:
+    """An empty set would read as if it needed nothing."""
+    with (folder / "rootwrap.d" / "a.filters").open("a") as file:
+        file.write("shell: CommandFilter, sh, root\n")
+    _, out, _ = run(f"{folder}/rootwrap.conf", "--", "sh", "-c", "id")
+    assert "  capabilities  no set is known (see privmigrate caps explain)" in out.splitlines()
+    _, out, _ = run("--json", f"{folder}/rootwrap.conf", "--", "sh", "-c", "id")
+    assert '"capabilities": null' in out
 
 
 def test_the_environment_is_shown(run: Run, folder: Path) -> None:
@@ -203,15 +208,17 @@ def test_a_log_is_held_against_the_filters(run: Run, folder: Path) -> None:
     assert lines[-1] == "3 lines of other programs"
 
 
-def test_a_log_as_json_and_from_standard_input(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("sleep 5\nsleep 5\nsleep '5\n'\n"))
-    code, out, _ = run("--json", "--batch", "-", f"{folder}/rootwrap.d")
-    found = json.loads(out)
-    assert code == 0
-    assert found["commands"] == 2
-    assert found["used"][0]["count"] == 2
+def test_a_log_as_json_and_from_standard_input(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "privmigrate", "match", "--json", "--batch", "-", "rootwrap.d"],
+        cwd=folder,
+        input=b"sleep 5\nsleep 5\nsleep '5\n'\ncat \xff\n",
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["commands"] == 3
+    assert [one["count"] for one in found["used"]] == [2, 1]
     assert [one["line"] for one in found["unread"]] == [3, 4]
 
 
@@ -233,9 +240,9 @@ def test_what_only_exact_mode_allowed_is_listed(run: Run, folder: Path) -> None:
         (("{}/rootwrap.d", "--from", "x"), "--from is no option of match (there are: --why-not"),
         (("{}/none.conf", "x"), "none.conf: error: cannot be read: No such file"),
         (("--why-not", "nothing", "{}/rootwrap.d", "x"), "there is no entry 'nothing'"),
-        (("--batch", "{}/none", "{}/rootwrap.d"), "none: No such file or directory"),
+        (("--batch", "{}/none", "{}/rootwrap.d"), "none: error: cannot be read: No such file"),
         (("--batch", "x", "{}/rootwrap.d", "x"), "--batch takes its commands from FILE"),
-        (("--batch", "/dev/null", "{}/rootwrap.d"), "/dev/null: has no command"),
+        (("--batch", "/dev/null", "{}/rootwrap.d"), "/dev/null: error: has no command"),
     ],
 )
 def test_bad_input_is_one_message(

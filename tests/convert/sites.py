@@ -69,12 +69,15 @@ def template(
     guard: str = "",
 ) -> Template:
     """One shape of a command line."""
+    variables = (env or {}).items()
+    front = [word(f"{n}={v}") if isinstance(v, str) else word(f"{n}=", v) for n, v in variables]
     return Template(
         segments(*given),
-        tuple((name, word(text)) for name, text in (env or {}).items()),
+        tuple((name, word(text)) for name, text in variables),
         word(value(netns)) if netns else None,
         tuple(word(text) for text in prefix),
         guard,
+        front=(word("env"), *front) if front else (),
     )
 
 
@@ -85,6 +88,7 @@ def site(
     line: int = 1,
     function: str = "Driver.do",
     words: str = "",
+    built: str = "",
     condition: str = "",
 ) -> Site:
     """A call of ``service/driver.py``."""
@@ -99,6 +103,7 @@ def site(
         templates=tuple(templates),
         reasons=tuple(reasons),
         words_source=words,
+        list_source=built,
         result=result,
     )
 

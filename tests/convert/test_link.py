@@ -240,7 +240,7 @@ def test_a_shells_program_keeps_its_filter_as_it_is() -> None:
     assert [each.why for each in conversion.unlinked] == [Why.UNRESOLVED]
 
 
-def test_a_constant_with_several_values_narrows_and_waits_for_a_person() -> None:
+def test_a_constant_with_several_values_waits_for_a_person_where_no_list_says_which() -> None:
     """The analysis gives a shape for each value, or no shape at all."""
     made = site(
         template("lvs", value("vg"), env={"LC_ALL": "C"}),

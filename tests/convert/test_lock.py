@@ -50,6 +50,14 @@ def test_a_lock_reads_as_it_was_written() -> None:
         ("{}", "x.lock: error: is no lock of ours: KeyError('format')"),
         ('{"format": 2}', "x.lock: error: has format 2, and this privmigrate knows 1"),
         ("[]", "x.lock: error: is no lock of ours"),
+        (print_lock(LOCK).replace('"find"', '"x():\\n    import os\\ndef y"'),
+         "x.lock: error: is no lock of ours: ValueError("),
+        (print_lock(LOCK).replace('"path"', '"path=1, *, _"'),
+         "x.lock: error: is no lock of ours: ValueError("),
+        (print_lock(LOCK).replace('"a.py"', '"a\\nimport os.py"'),
+         "x.lock: error: is no lock of ours: ValueError("),
+        (print_lock(LOCK).replace('"find"', '"import"'),
+         "x.lock: error: is no lock of ours: ValueError("),
         ('{"format": 1, "package": "p", "files": {"../x": {"sha256": "", "units": []}}}',
          "x.lock: error: is no lock of ours: ValueError(\"'../x' is no file of a package\")"),
         ('{"format": 1, "package": "p", "files": {"x.py": {"sha256": "", "units": [3]}}}',
@@ -106,6 +114,7 @@ def test_everything_else_in_the_folder_stays(tmp_path: Path, way: str) -> None:
     (folder / "mine").mkdir(mode=0o750)
     (folder / "mine" / "x.txt").write_text("mine")
     (folder / "link").symlink_to("mine/x.txt")
+    (folder / ".#a.py").symlink_to("somebody@nowhere.1")  # as an editor that has it open
     (folder / "a_ext.py").write_text("hand-written")
     (folder / "a.py").chmod(0o640)
     folder.chmod(0o750)
@@ -115,6 +124,7 @@ def test_everything_else_in_the_folder_stays(tmp_path: Path, way: str) -> None:
     assert (folder / "b.py").read_text() == "1\n"
     assert (folder / "mine" / "x.txt").read_text() == "mine"
     assert (folder / "link").is_symlink()
+    assert (folder / ".#a.py").is_symlink()
     assert (folder / "a_ext.py").stat().st_ino == number
     modes = [
         oct(path.stat().st_mode & 0o777) for path in (folder, folder / "mine", folder / "a.py")

@@ -1,5 +1,6 @@
 """What is written: formatted, typed, the same every time, and without a trace of this machine."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -25,9 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 RUFF = """
 line-length = 79
 [lint]
-select = ["E", "F", "W", "UP", "B", "I", "G", "LOG", "S"]
-[lint.isort]
-force-single-line = true
+select = ["E", "F", "W", "UP", "B", "G", "LOG", "S"]
 """
 MYPY = """
 [mypy]
@@ -152,6 +151,25 @@ def run(folder: Path, *words: str) -> str:
         check=False,
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_imports_are_in_the_order_of_hacking(packages: Path) -> None:
+    """One name a line (H301), and by the whole dotted name, whatever its case (H306)."""
+    compared = 0
+    for path in packages.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8", "surrogateescape"))
+        before: tuple[int, str] = (0, "")
+        for node in tree.body:
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            assert len(node.names) == 1
+            parts = [getattr(node, "module", ""), node.names[0].name]
+            whole = ".".join(filter(None, parts)).lower()
+            if node.lineno == before[0] + 1:
+                assert before[1] < whole, path
+                compared += 1
+            before = node.end_lineno or 0, whole
+    assert compared > 50
 
 
 def test_ruff_finds_nothing(packages: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from privmigrate.convert.needs import parse_needs
 from privmigrate.convert.place import Needs, modules_of
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import Capability, CapabilitySet
+from privmigrate.privsep.knowledge.declared import parse_declared
 from tests.convert.packages import converted
 
 
@@ -122,7 +122,7 @@ def test_a_prefix_brings_its_own_needs_to_the_context_and_not_to_the_command() -
     ],
 )
 def test_the_table_is_toml(text: str, sets: dict[str, tuple[str, ...]]) -> None:
-    found = parse_needs(text, "caps.toml").sets
+    found = parse_declared(text, "caps.toml").sets
     assert {name: capabilities.names for name, capabilities in found.items()} == sets
 
 
@@ -139,5 +139,5 @@ def test_the_table_is_toml(text: str, sets: dict[str, tuple[str, ...]]) -> None:
 )
 def test_mistakes_in_the_table_are_said_with_their_line(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_needs(text, "caps.toml")
+        parse_declared(text, "caps.toml")
     assert str(caught.value).startswith(message)

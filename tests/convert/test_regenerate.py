@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from libcst import ParserSyntaxError
 
 from privmigrate.convert import Conversion, Options, convert
 from privmigrate.convert.lock import NAME, read_disk, write
 from privmigrate.convert.merge import Choices
-from privmigrate.convert.render import take_apart
+from privmigrate.convert.render import ModuleText, Piece, assemble, take_apart
 from privmigrate.errors import InputError
 from tests.convert.packages import EXEC_DIRS, rules_of
 
@@ -284,3 +285,15 @@ def test_line_ends_of_another_system_are_no_edit(place: Place) -> None:
     path = place.folder / "a.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert place.convert(BOTH).notes == ()
+
+
+def test_only_python_is_put_together() -> None:
+    """Of any version: what a person keeps may be newer than the Python that converts."""
+
+    def of(text: str) -> ModuleText:
+        return ModuleText("", (), (Piece("", "", "", text),))
+
+    for text in ("x = '\\d'", "type Size = int", "def f() -> None: ..."):
+        assert assemble(of(text), "privileged") == f"{text}\n"
+    with pytest.raises(ParserSyntaxError):
+        assemble(of("def f(:"), "privileged")

@@ -384,9 +384,11 @@ def test_a_file_in_which_every_name_is_taken_stays() -> None:
 def test_what_is_not_certain_is_never_replaced(reason: Reason) -> None:
     """Remote hosts, reassigned constants, injected executors, unknown options, shells."""
     source = IMPORTS + body("utils.execute('chmod', '777', path, run_as_root=True)")
-    change, left = outcome(source, use(source, "utils.execute(", "path", reasons=(reason,)))
-    assert change is None
-    assert [each.code for each in left] == [reason.value]
+    made = use(source, "utils.execute(", "path", reasons=(reason,))
+    for each in (made, replace(made, as_built=reason is not Reason.REASSIGNED)):
+        change, left = outcome(source, each)
+        assert change is None
+        assert [one.code for one in left] == [reason.value]
 
 
 @pytest.mark.parametrize(
@@ -539,6 +541,16 @@ def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
             "            f':a rather long text that nobody would want to read on one line'))\n"
         )
     )
+
+
+def test_an_argument_by_name_that_is_too_long_stands_below_its_name() -> None:
+    properties = "connection_properties['discovery_auth_username_of_theirs']"
+    login = op("chmod", "777", "USERNAME_OF_TARGET", name="x", keywords=("username_of_target",))
+    source = IMPORTS + body("utils.execute(*cmd, run_as_root=True)").replace(
+        "path)", "connection_properties)"
+    )
+    text = rewritten(source, use(source, "utils.execute(", properties, of=login)).decode()
+    assert f"        username_of_target=(\n            {properties}))\n" in text
 
 
 def test_a_sum_that_is_too_long_is_broken_at_every_plus() -> None:

@@ -1,4 +1,4 @@
-"""Commands of which it is known that no set of capabilities bounds them."""
+"""Commands without a set: what none bounds, and of which no source says what they need."""
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.convert.packages import converted
     [
         ("s: RegExpFilter, bash, root, bash, -c, id", "what bash needs is not bounded (sh(1)"),
         ("m: CommandFilter, mmcrfileset, root", "root authority, and ssh to every node"),
+        ("r: CommandFilter, raidcom, root", "what raidcom needs is not known (Hitachi Command"),
         ("n: RegExpFilter, nice, root, nice, sh, -c, id", "what sh needs is not known"),
     ],
 )

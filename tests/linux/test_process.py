@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from privmigrate.linux.process import read_executable, read_peer, read_start_time
+from privmigrate.linux.process import read_peer, read_start_time
 from privmigrate.linux.spawn import Program, spawn
 
 
@@ -89,7 +89,6 @@ def test_the_peer_of_a_socket() -> None:
         os.close(peer.pidfd)
 
 
-def test_executable_and_start_time_name_a_process() -> None:
+def test_the_start_time_tells_processes_apart() -> None:
     pid = os.getpid()
-    assert Path(read_executable(pid)).samefile("/proc/self/exe")
     assert read_start_time(pid) >= read_start_time(os.getppid()) > 0

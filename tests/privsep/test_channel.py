@@ -19,7 +19,7 @@ from privmigrate.errors import ChannelClosed
 from privmigrate.privsep.client.answers import RemoteError
 from privmigrate.privsep.comm import PrivsepTimeout
 from privmigrate.privsep.entrypoint import Entrypoint
-from privmigrate.privsep.execute import PrivilegeDenied, ProcessExecutionError
+from privmigrate.privsep.execute import ExecutionTimeout, PrivilegeDenied, ProcessExecutionError
 from privmigrate.privsep.priv_context import Method, PrivContext
 from tests.privsep import service
 from tests.privsep.conftest import is_running, wait_for_end, wait_until
@@ -339,6 +339,34 @@ def test_a_timed_out_command_is_killed_with_its_group(daemon: PrivContext, tmp_p
     with pytest.raises(PrivsepTimeout):
         with_timeout(commands.announce_and_sleep, 0.5)(str(pids))
     wait_for_end(*map(int, pids.read_text().split()))
+
+
+def test_a_callers_limit_is_kept_in_the_daemon(daemon: PrivContext) -> None:
+    """It knows nothing of what that means for the caller, and says what it did."""
+    started = time.monotonic()
+    with pytest.raises(ExecutionTimeout, match=r"proc \d+ after waiting 0\.3 sec"):
+        commands.sleep.policy(timeout=0.3)("600")
+    assert commands.sleep.policy(timeout=0.3, check_exit_code=False)("600") == ("", "")
+    with pytest.raises(ExecutionTimeout):
+        commands.sleep.policy(timeout=0.3, run_as_root=False)("600")
+    assert time.monotonic() - started < 20
+    with pytest.raises(PrivilegeDenied, match="limit of its time"):
+        commands.sleep.policy(timeout=-1)("600")
+    assert commands.cat.policy(timeout=60)("/dev/null").stdout == ""
+
+
+def test_a_daemon_that_says_nothing_keeps_no_caller(
+    daemon: PrivContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller's own clock goes on, and hanging up cancels the call."""
+    ask = daemon.call
+
+    def unheard(entrypoint: object, args: object, _named: object, _within: float) -> object:
+        return ask(entrypoint, args, {}, 0.3)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(daemon, "call", unheard)
+    with pytest.raises(ExecutionTimeout, match="Time out on the daemon after waiting 5 seconds"):
+        commands.sleep.policy(timeout=5)("600")
 
 
 def test_commands_are_checked_in_the_daemon_and_judged_here(

@@ -3,6 +3,7 @@
 import importlib
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -246,6 +247,55 @@ def test_output_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 100_000 < len(result.stdout) < 300_000
 
 
+@pytest.mark.parametrize(
+    ("script", "code", "out"),
+    [
+        ("echo a; exec sleep 1000", 143, b"a\n"),
+        ("trap 'echo b; exit 5' TERM; while :; do sleep 0.05; done", 5, b"b\n"),
+        ("exec >&- 2>&-; exec sleep 1000", 143, b""),
+    ],
+)
+def test_a_command_whose_time_is_up_is_asked_to_end(script: str, code: int, out: bytes) -> None:
+    with running.stopping_after(0.3), pytest.raises(running.TimedOut) as caught:
+        sh(script)
+    assert caught.value.result == (code, out, b"")
+    assert caught.value.pid > 1
+    assert sh("sleep 0.4; echo c").stdout == b"c\n"
+
+
+def test_one_that_does_not_end_is_killed_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "GRACE", 0.3)
+    script = "trap '' TERM; sleep 1000 & echo $!; while :; do sleep 0.05; done"
+    with running.stopping_after(0.3), pytest.raises(running.TimedOut) as caught:
+        sh(script)
+    assert caught.value.result.exit_code == 137
+    child = int(caught.value.result.stdout)
+    deadline = time.monotonic() + 20
+    while is_alive(child) and time.monotonic() < deadline:
+        select.select([], [], [], 0.02)
+    assert not is_alive(child)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+
+
+def test_one_that_is_in_time_is_left_alone() -> None:
+    with running.stopping_after(60):
+        assert sh("echo a; exit 3") == (3, b"a\n", b"")
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, -1, True, None, "5", float("nan"), float("inf"), 1e300, [1], b"1"]
+)
+def test_a_limit_is_a_number_of_seconds(seconds: object) -> None:
+    with pytest.raises(Refused), running.stopping_after(seconds):
+        pass
+
+
 def test_no_descriptor_is_lost() -> None:
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
@@ -360,7 +410,7 @@ def test_orphans_that_cannot_be_killed_do_not_hold_a_cancelled_call() -> None:
 def test_a_command_is_killed_where_reading_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Process] = []
 
-    def interrupt(_self: object, process: Process, _call: object) -> None:
+    def interrupt(_self: object, process: Process, _call: object, _limit: object) -> None:
         started.append(process)
         raise KeyboardInterrupt
 

@@ -147,8 +147,22 @@ def test_configuration_that_cannot_be_read_is_one_line(root_folder: Path) -> Non
     file.write_text("nonsense\n")
     done = helper("--config-file", str(file), *NAMED, "/x")
     assert done.returncode == 1
-    assert "the configuration cannot be read: " in done.stderr
+    assert f"the configuration cannot be read: Failed to parse {file}: line 1, " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    "text", ["secret\n", "secret:x:0\n", "[secret\n", "[a]\n secret\n", "[a]\nb=c\n[]secret\n"]
+)
+def test_nothing_of_a_file_that_is_no_configuration_is_shown(root_folder: Path, text: str) -> None:
+    """Where sudoers leaves the file open, the caller could name any file of root's."""
+    file = root_folder / "service.conf"
+    file.write_text(text)
+    done = helper("--config-file", str(file), "--debug", *NAMED, "/x")
+    assert done.returncode == 1
+    assert "Failed to parse" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from privmigrate.diagnostics import Diagnostic
 from privmigrate.linux.capabilities import NONE, CapabilitySet
 from privmigrate.privsep import knowledge
-from privmigrate.privsep.knowledge import Evidence, lookup
+from privmigrate.privsep.knowledge import WITHOUT_SET, Evidence, lookup
 from privmigrate.rootwrap.filters import bind
 from privmigrate.rootwrap.parse import parse_filters
 
@@ -41,8 +41,9 @@ def test_the_table_is_sorted_and_every_row_has_its_evidence() -> None:
         if row.root_status == "documented":
             assert row.source, row
             assert not row.argv, row
-        if row.root_status == "unbounded":
+        if row.root_status in WITHOUT_SET:
             assert row.source, row
+            assert row.service_status in {*WITHOUT_SET, "cannot work"}, row
             assert row.root == row.service == NONE, row
         if row.root_status == "not exercised":
             assert row.notes, row
@@ -209,3 +210,11 @@ def test_a_command_without_bounds_has_no_set() -> None:
         assert not known(*words).bounded
         assert not known(*words).verified
     assert known("chown", "1:1", "f").bounded
+
+
+def test_what_no_source_says_is_not_claimed() -> None:
+    for words in (("raidcom", "get", "ldev"), ("horcmstart.sh", "0"), ("paircreate",)):
+        found = known(*words)
+        assert {row.root_status for row in found.rows} == {"unverified"}
+        assert not found.bounded
+        assert not found.verified

@@ -18,6 +18,7 @@ from privmigrate.privsep.lines import (
     hole,
     line,
     optional,
+    parts_of,
     repeated,
 )
 
@@ -82,6 +83,19 @@ def test_what_is_one_of_the_lines_runs_as_it_is(words: Sequence[str | int]) -> N
 def test_what_is_none_of_them_is_refused(words: object) -> None:
     with pytest.raises(Refused):
         lvs.plan(words)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("lvs", "a=b"), ({}, "lvs", ("a=b",))),
+        (("env", "A=1", "B=x=y", "lvs", "-q"), ({"A": "1", "B": "x=y"}, "lvs", ("-q",))),
+        (("env", "A=", "lvs"), ({"A": ""}, "lvs", ())),
+        (("env", "lvs", "A=1", 5), ({}, "lvs", ("A=1", "5"))),
+    ],
+)
+def test_variables_are_taken_off(words: tuple[str | int, ...], parts: object) -> None:
+    assert parts_of(words) == parts
 
 
 def test_a_refusal_says_how_far_it_came_and_no_value() -> None:

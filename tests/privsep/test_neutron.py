@@ -131,7 +131,9 @@ def test_a_network_namespace_means_privilege(monkeypatch: pytest.MonkeyPatch) ->
     """As `ip_wrapper.netns.execute` does; without a namespace, as the caller says."""
     asked: list[object] = []
 
-    def call(_context: object, _entrypoint: object, _args: object, kwargs: object) -> object:
+    def call(
+        _context: object, _entrypoint: object, _args: object, kwargs: object, *_: object
+    ) -> object:
         asked.append(kwargs)
         return WORKS
 
@@ -152,7 +154,9 @@ def test_conditional_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the condition is false, nothing is asked of a daemon, whatever the policy."""
     asked: list[str] = []
 
-    def call(_context: object, entrypoint: object, args: tuple[str], _kwargs: object) -> object:
+    def call(
+        _context: object, entrypoint: object, args: tuple[str], _kwargs: object, *_: object
+    ) -> object:
         asked.append(args[0])
         return WORKS
 
@@ -171,3 +175,25 @@ def test_conditional_root(monkeypatch: pytest.MonkeyPatch) -> None:
         context.set_client_mode(False)
     assert asked == ["a", "b", "f"]
     assert [each.argv[-1] for each in commands] == ["c", "d", "e", "g"]
+
+
+@context.entrypoint
+@command(only_under=True)
+def flush(name: Word, *, under: Netns | None = None) -> ExecResult:
+    return run(Executable("ip"), "addr", "flush", name, under=under)
+
+
+@pytest.mark.parametrize("named", [{}, {"under": None}])
+def test_a_client_has_nothing_run_outside_that_every_call_runs_inside(
+    named: dict[str, object],
+) -> None:
+    with recording() as commands, pytest.raises(Refused, match="under is None"):
+        flush.answer("eth0", **named)
+    assert commands == []
+
+
+def test_inside_it_is_run_and_without_privilege_also_outside() -> None:
+    with recording() as commands:
+        flush.answer("eth0", under=("qrouter-1", "Netns"))
+        flush.neutron(netns=None, run_as_root=False)("eth0")
+    assert [each.argv[1:3] for each in commands] == [("netns", "exec"), ("addr", "flush")]

@@ -3,12 +3,20 @@
 import importlib
 import logging
 import sys
+import types
 
 import pytest
 
 from privmigrate.errors import Refused
-from privmigrate.privsep.execute import ExecResult, PrivilegeDenied, ProcessExecutionError
+from privmigrate.privsep.comm import PrivsepTimeout
+from privmigrate.privsep.execute import (
+    ExecResult,
+    ExecutionTimeout,
+    PrivilegeDenied,
+    ProcessExecutionError,
+)
 from privmigrate.privsep.policy import LogErrors, Policy, mask
+from privmigrate.privsep.running import TimedOut
 
 FAILS = ExecResult(3, b"out\xff", b"err")
 WORKS = ExecResult(0, b"out\xff", b"err")
@@ -78,6 +86,65 @@ def test_attempts(delays: list[float]) -> None:
     assert len(delays) == 2
     # processutils returns nothing at all for 0 attempts; ours is tried once
     assert Policy(attempts=0).apply(Calls(WORKS), "x").stderr == "err"
+
+
+def test_waits_that_grow(delays: list[float]) -> None:
+    with pytest.raises(ProcessExecutionError):
+        Policy(attempts=4, interval=10).apply(Calls(*[FAILS] * 4), "x")
+    assert delays == [20, 40, 80]
+    delays.clear()
+    with pytest.raises(ProcessExecutionError):
+        Policy(attempts=3, interval=2, backoff_rate=1).apply(Calls(*[FAILS] * 3), "x")
+    assert delays == [2, 2]
+
+
+LATE = TimedOut(7, 143, b"some", b"")
+TEXT = "Time out on proc 7 after waiting 5 seconds when running lvs"
+
+
+@pytest.mark.parametrize("late", [LATE, PrivsepTimeout("the call took too long")])
+def test_a_time_that_was_up_is_an_error_of_its_own(late: Exception) -> None:
+    with pytest.raises(ExecutionTimeout) as caught:
+        Policy(timeout=5).apply(Calls(late), "lvs")
+    text = TEXT if late is LATE else TEXT.replace("proc 7", "the daemon")
+    assert caught.value.args == ("", text, None, "lvs", None)
+    assert isinstance(caught.value, ProcessExecutionError)
+    for options in ({"raise_timeout": False}, {"check_exit_code": 0}):
+        policy = Policy(timeout=5, **options)
+        assert policy.apply(Calls(late), "lvs") == ("", text)
+
+
+def test_a_time_that_was_up_is_no_error_where_the_exit_code_is_none() -> None:
+    assert Policy(check_exit_code=False, timeout=5).apply(Calls(LATE), "lvs") == ("some", "")
+    done = TimedOut(7, 0, b"some", b"")
+    assert Policy(timeout=5).apply(Calls(done), "lvs") == ("some", "")
+
+
+def test_only_the_last_attempt_says_whether_the_time_was_up(delays: list[float]) -> None:
+    policy = Policy(timeout=5, attempts=2, interval=1)
+    assert policy.apply(Calls(LATE, WORKS), "lvs").stderr == "err"
+    with pytest.raises(ProcessExecutionError) as caught:
+        policy.apply(Calls(LATE, FAILS), "lvs")
+    assert not isinstance(caught.value, ExecutionTimeout)
+    with pytest.raises(ExecutionTimeout):
+        policy.apply(Calls(FAILS, LATE), "lvs")
+    assert delays == [2, 2, 2]
+
+
+def test_a_context_that_takes_too_long_is_not_the_callers_limit() -> None:
+    with pytest.raises(PrivsepTimeout):
+        Policy().apply(Calls(PrivsepTimeout("too long")), "lvs")
+
+
+def test_handlers_of_os_brick_catch_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = types.ModuleType("os_brick.exception")
+    base = importlib.import_module("oslo_concurrency.processutils").ProcessExecutionError
+    theirs.ExecutionTimeout = type("ExecutionTimeout", (base,), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "os_brick.exception", theirs)
+    with pytest.raises(theirs.ExecutionTimeout) as caught:
+        Policy(timeout=5).apply(Calls(LATE), "lvs")
+    assert isinstance(caught.value, ExecutionTimeout)
+    assert (caught.value.stderr, caught.value.exit_code) == (TEXT, None)
 
 
 def test_a_refusal_is_no_failure_of_the_command_and_not_tried_again(delays: list[float]) -> None:

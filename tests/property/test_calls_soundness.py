@@ -70,6 +70,7 @@ FIXED = {
     "sysctl": ("-w", "a.b=1"),
     "kill": ("-9", "-HUP"),
 }
+VARIABLES = ("LC_ALL=C", "LC_ALL=de", "LANG=", "LANG=C", "LD_PRELOAD=/x", "LANG", "=", "lvs")
 PREFIXES = ("", "", "if=", "of=/dev/", "bs=", "/a/", "/var/lib/x/", "-", "k=", "/x")
 ANY = specs.Any()
 _CHOICES = (specs.Choice(("1", "2")), specs.Choice(("-l",)))
@@ -110,11 +111,11 @@ def templates(draw: st.DrawFn, command: str, names: Iterator[str]) -> calls.Temp
                 flag = [draw(st.sampled_from(FIXED[command]))] if draw(st.booleans()) else []
                 name = next(names)
                 made.append(each(f"many_{name}", *flag, value(f"e{name}"), element=f"e{name}"))
-    env = {}
+    env: dict[str, str | calls.Value] = {}
     if command == "lvs":
         env = {"LC_ALL": "C"}
         if draw(st.booleans()):
-            env["LANG"] = "C"
+            env["LANG"] = "C" if draw(st.booleans()) else value(next(names))
     netns = next(names) if draw(st.integers(0, 5)) == 0 else ""
     prefix = ("ionice", "-c3") if not netns and draw(st.integers(0, 8)) == 0 else ()
     return template(*made, env=env, netns=netns, prefix=prefix)
@@ -129,7 +130,9 @@ def sites(draw: st.DrawFn) -> list[calls.Site]:
         shapes = [
             draw(templates(command, names)) for _ in range(draw(st.sampled_from((1, 1, 1, 2))))
         ]
-        found.append(site(*shapes, line=line, words="cmd"))
+        # what is assigned elsewhere has to be taken as the caller has built it
+        reasons = [calls.Reason.REASSIGNED] if draw(st.integers(0, 2)) == 0 else []
+        found.append(site(*shapes, line=line, words="cmd", built="built", reasons=reasons))
     return found
 
 
@@ -184,6 +187,8 @@ def namespace(data: st.DataObject, made: calls.Template) -> dict[str, object]:
                     visit(inner)
 
     visit(made.segments)
+    for _, variable in made.environment:
+        visit((variable,))
     netns = made.netns.parts if made.netns else ()
     given.update({part.source: "q-1" for part in netns if isinstance(part, calls.Value)})
     return given
@@ -232,9 +237,12 @@ class World:
         words = [*(["env", *(f"{k}={v}" for k, v in env.items())] if env else []), *front, *argv]
         return _matches(list(self.judge.filters.values()), words)
 
-    def runs(self, use: Use, given: Mapping[str, object], argv: list[str]) -> Planned | None:
+    def runs(
+        self, use: Use, given: Mapping[str, object], argv: list[str], env: Mapping[str, str]
+    ) -> Planned | None:
         """What the replaced call would execute."""
-        scope: dict[str, object] = {**given, "cmd": argv, "Netns": Netns}
+        front = ["env", *(f"{name}={text}" for name, text in env.items())] if env else []
+        scope: dict[str, object] = {**given, "cmd": argv, "built": front + argv, "Netns": Netns}
         if any(name == "Ionice" for _, name in use.imports):
             scope["Ionice"] = type(self._ionice())
         positional: list[object] = []
@@ -292,8 +300,11 @@ def test_rules_allow_whatever_entrypoints_of_calls_run(
             for _ in range(4):
                 if op.templates:
                     some = st.sampled_from((*HOSTILE, *FIXED[op.command], *BENIGN))
-                    line = data.draw(st.lists(some, max_size=5))
-                    world.check(op, [[op.called_as, *line]], {})
+                    line = [op.called_as, *data.draw(st.lists(some, max_size=5))]
+                    if op.assigned:
+                        variables = st.lists(st.sampled_from(VARIABLES), max_size=3)
+                        line[:0] = ["env", *data.draw(variables)]
+                    world.check(op, [line], {})
                     continue
                 drawn = [data.draw(argument(param.kind, value_for(param))) for param in op.params]
                 world.check(op, *arguments_of(op, drawn, ()))
@@ -320,7 +331,7 @@ def test_calls_are_run_as_they_were(
             front, argv, env = rendered(shape, bound)
             if use.op.native is not None or not world.allows(front, argv, env):
                 continue
-            planned = world.runs(use, bound, argv)
+            planned = world.runs(use, bound, argv, env)
             if planned is None:
                 assert refused_on_purpose(shape, bound), (use, bound, argv)
                 continue
@@ -329,17 +340,19 @@ def test_calls_are_run_as_they_were(
                 ran[place] = ran[place].rpartition("/")[2]
             assert ran == [*front, *argv]
             assert dict(planned.env) == env
+            assert dict(planned.env) == env
 
 
 def refused_on_purpose(shape: calls.Template, bound: Mapping[str, object]) -> bool:
-    """Nothing at all below a folder, and an option that the caller chooses by what is none."""
+    """Nothing at all below a folder, an option by what is none, and no name within sysctl's."""
     framed = [
         (part.text, bound.get(after.source, ""))
         for segment in _flat(shape.segments)
         for part, after in itertools.pairwise(segment.parts)
         if isinstance(part, calls.Text) and isinstance(after, calls.Value)
     ]
-    return any(text == "-" or value == "" for text, value in framed)
+    named = shape.command == "sysctl" and any(set("/= ") & set(str(each)) for _, each in framed)
+    return named or any(text == "-" or value == "" for text, value in framed)
 
 
 def _flat(segments: Sequence[calls.Segment]) -> Iterator[calls.Word]:

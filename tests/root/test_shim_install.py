@@ -355,3 +355,49 @@ def test_oslo_concurrency_calls_it(service: Path) -> None:
         cwd="/",
     )
     assert done.stdout == "('0\\n', '')\n99 True\n", done.stderr
+
+
+def test_a_python_without_privmigrate_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "python"
+    bare.write_text('#!/bin/sh\nexec /usr/bin/env python3 -S "$@"\n')
+    bare.chmod(0o755)
+    words = ("--config", "/etc/x/x.conf", "--python", str(bare), "--interpreter", sys.executable)
+    assert main(["shim", "install", "--service", USER, *words, "--dry-run"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == (
+        f"privmigrate: {bare} cannot run privmigrate: ModuleNotFoundError: No module named"
+        " 'privmigrate' (--python names the one that has it)"
+    )
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_without_root_nothing_is_begun(action: str) -> None:
+    words = ["--config", "/etc/x/rootwrap.conf"] if action == "install" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "privmigrate", "shim", action, "--service", "nosuch", *words],
+        cwd=PROJECT,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"privmigrate: shim {action} needs root: it changes what sudo runs")
+
+
+def test_a_user_who_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "x.conf"
+    config.write_text("[DEFAULT]\nfilters_path=/nowhere\nexec_dirs=/usr/bin\n")
+    top = "/" + tmp_path.parts[1]
+    words = ("--service", "nosuch", "--config", str(config), "--accept-writable", top)
+    assert main(["shim", "install", *words, "--dry-run"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "note: there is no user nosuch here (--user names the service's)"
+    ]

@@ -129,6 +129,29 @@ def test_the_daemon_logs_the_same(
     assert "Unauthorized command: other (no filter matched)" in text
 
 
+@pytest.mark.parametrize("wrapper", [OURS, DAEMON], ids=["wrapper", "daemon"])
+def test_a_caller_writes_no_lines_of_its_own(
+    syslog: socket.socket,
+    write_config: WriteConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    wrapper: list[str],
+) -> None:
+    """oslo.rootwrap sends the words as they are; some syslog daemons make lines of that."""
+    config = write_config(FILTERS.partition("[")[0], OPTIONS)
+    monkeypatch.chdir(PROJECT)
+    words = ["no\nNov 29 10:00:00 host sudo: root : TTY=pts/0", "\x1b[2J", "\u2028", "é", "\udcff"]
+    if wrapper is OURS:
+        run(OURS, config, *words)
+    else:
+        daemon = Client([*DAEMON, str(config)])
+        daemon.execute(words)
+        daemon.close()
+    (line,) = [line for line in lines(syslog) if "Unauthorized" in line]
+    assert line.rstrip("\0").isprintable()
+    assert "no\\nNov 29" in line
+    assert "é" in line
+
+
 def test_audit_can_be_turned_off(syslog: socket.socket, write_config: WriteConfig) -> None:
     config = write_config(FILTERS.partition("[")[0], f"{OPTIONS}[privmigrate]\naudit = no")
     run(OURS, config, "echo")

@@ -19,6 +19,7 @@ LEVEL: Final = Level.HIGH
 WAYS: Final = (
     Way("docker podman nerdctl", "run -v /:/m -t x chroot /m /tmp/x", Gain.RUN),
     Way("docker podman nerdctl", "exec -u 0 c /tmp/x", Gain.RUN),
+    Way("docker podman nerdctl", "run --privileged x /tmp/x", Gain.RUN, "--privileged"),
     Way("lxc-attach lxc-execute lxc-start", "-n x -- /tmp/x", Gain.RUN, "/tmp/x"),
     Way("lxc", "exec x /tmp/x", Gain.RUN),
     Way("systemd-nspawn machinectl", "-D / /tmp/x", Gain.RUN, "/tmp/x"),
@@ -36,6 +37,12 @@ EXAMPLES: Final = (
         "[Filters]\nd: CommandFilter, docker, root\n",
         "2:1",
         "d runs any program as root: docker run -v /:/m -t x chroot /m /tmp/x",
+    ),
+    Finds(
+        "a container that may do anything",
+        "[Filters]\nd: RegExpFilter, docker, root, docker, create, --privileged, \\w+\n",
+        "2:1",
+        "d runs any program as root: docker create --privileged ...",
     ),
     Clean("listing only", "[Filters]\nd: RegExpFilter, docker, root, docker, ps\n"),
 )

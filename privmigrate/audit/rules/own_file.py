@@ -22,6 +22,7 @@ WAYS: Final = (
     Way("chown", "nova /etc/passwd", Gain.OWN),
     Way("chown", "1000 /etc/passwd", Gain.OWN),
     Way("chown", "-R nova /etc", Gain.OWN),
+    Way("chown", "--reference=/tmp/x /etc/passwd", Gain.OWN),
     Way("chmod", "666 /etc/passwd", Gain.OWN),
     Way("chmod", "a+rw /etc/passwd", Gain.OWN, "/etc/passwd"),
     Way("chgrp", "nova /etc/shadow", Gain.OWN, "/etc/shadow"),
@@ -43,6 +44,12 @@ EXAMPLES: Final = (
         "[Filters]\nc: RegExpFilter, chown, root, chown, \\d+, .*\n",
         "2:1",
         "c takes over any file as root: chown 1000 /etc/passwd",
+    ),
+    Finds(
+        "the owner of another file",
+        "[Filters]\nc: RegExpFilter, chown, root, chown, --reference=.*, .*\n",
+        "2:1",
+        "c takes over any file as root: chown --reference=/tmp/x /etc/passwd",
     ),
     Clean(
         "any owner, paths below a folder",

@@ -5,7 +5,8 @@ observed: the form ran as uid 0 and as another uid, each in a daemon restricted 
 exactly the set in the row, and with no smaller one; ``/w`` is its scratch folder. ``not
 exercised`` says why that was not possible. ``documented`` comes from the source that the row
 names, and nobody has watched it. ``unbounded`` is a command of which the source says that it wants
-all that root has, or whatever it is given to run: what such a command needs is not known.
+all that root has, or whatever it is given to run: what such a command needs is not known. Nor is
+it of one that is ``unverified``: the source says what it is, and nothing of what it needs.
 
 What a command needs also depends on what it works on. Forms that differ only there (``cat`` of a
 file of root or of somebody else) have the same words, and count together.
@@ -21,7 +22,9 @@ from typing import Final, Literal
 
 from privmigrate.linux.capabilities import NONE, CapabilitySet
 
-Status = Literal["verified", "cannot work", "documented", "not exercised", "unbounded"]
+Status = Literal[
+    "verified", "cannot work", "documented", "not exercised", "unbounded", "unverified"
+]
 
 _STATUSES: Final[dict[str, Status]] = {
     "verified": "verified",
@@ -29,7 +32,10 @@ _STATUSES: Final[dict[str, Status]] = {
     "documented": "documented",
     "not exercised": "not exercised",
     "unbounded": "unbounded",
+    "unverified": "unverified",
 }
+WITHOUT_SET: Final[frozenset[Status]] = frozenset(("unbounded", "unverified"))
+"""Of these no set is claimed."""
 
 # The same program under another name, or a front end that starts one of these programs.
 _SAME_AS: Final = {
@@ -195,7 +201,7 @@ class Evidence:
     @property
     def bounded(self) -> bool:
         """Whether a set is known at all: no form may need anything."""
-        return all(row.root_status != "unbounded" for row in self.rows)
+        return all(row.root_status not in WITHOUT_SET for row in self.rows)
 
     @property
     def verified(self) -> bool:

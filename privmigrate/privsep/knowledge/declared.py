@@ -15,6 +15,7 @@ from typing import Final
 
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import CapabilitySet, parse_capability
+from privmigrate.linux.reading import read_regular
 from privmigrate.privsep.knowledge import Row
 from privmigrate.privsep.knowledge.learned import KEY, rows_of
 
@@ -32,8 +33,7 @@ class Declared:
 def read_declared(path: str) -> Declared:
     """Read a file; raise InputError with file and line."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 5 ms
-            text = file.read().decode()
+        text = read_regular(path).decode()
     except OSError as error:
         raise InputError(f"{path}: error: cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import NONE, CapabilitySet, parse_capability
+from privmigrate.linux.reading import read_regular
 from privmigrate.privsep.knowledge import Row, Status
 
 KEY: Final = "learned"
@@ -23,8 +24,7 @@ def read_rows(path: str) -> Mapping[str, tuple[Row, ...]]:
     import tomllib
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 5 ms
-            return rows_of(tomllib.load(file), path)
+        return rows_of(tomllib.loads(read_regular(path).decode()), path)
     except OSError as error:
         raise InputError(f"{path}: error: cannot be read: {error.strerror}") from error
     except ValueError as error:
