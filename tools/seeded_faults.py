@@ -1021,13 +1021,6 @@ FAULTS: Final = (
         "tests/linux/test_spawn.py",
     ),
     Fault(
-        "what the kernel tells of an edit is not asked for",
-        "shim/watch.py",
-        "            if self._told.any():\n",
-        "            if not self._told:\n",
-        "tests/shim/test_daemon.py",
-    ),
-    Fault(
         "two requests are taken for one",
         "shim/frames.py",
         "    if size > MAX_MESSAGE or len(payload) > size:\n",

@@ -30,16 +30,6 @@ PR_CAP_AMBIENT_IS_SET: Final = 1
 PR_CAP_AMBIENT_RAISE: Final = 2
 PR_CAP_AMBIENT_LOWER: Final = 3
 
-# linux/inotify.h
-IN_MODIFY: Final = 0x002
-IN_ATTRIB: Final = 0x004
-IN_MOVED_FROM: Final = 0x040
-IN_MOVED_TO: Final = 0x080
-IN_CREATE: Final = 0x100
-IN_DELETE: Final = 0x200
-IN_DELETE_SELF: Final = 0x400
-IN_MOVE_SELF: Final = 0x800
-
 # spawn.h of glibc
 _POSIX_SPAWN_SETPGROUP: Final = 0x02
 _POSIX_SPAWN_SETSIGDEF: Final = 0x04
@@ -261,17 +251,6 @@ def exchange(first: str, second: str) -> None:
     paths = (os.fsencode(first), os.fsencode(second))
     if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_RENAME_EXCHANGE)):
         raise _error("renameat2")
-
-
-def inotify_init() -> int:
-    """A descriptor that tells of changes; it neither blocks nor reaches programs."""
-    return _checked("inotify_init1", _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-
-
-def inotify_add_watch(fd: int, path: bytes, mask: int) -> int:
-    """Tell of these changes of a file, or of a folder and what is in it."""
-    number = _libc.inotify_add_watch(ctypes.c_int(fd), path, ctypes.c_uint32(mask))
-    return _checked("inotify_add_watch", number)
 
 
 # Both structures are opaque, and smaller than this with every C library that is known.

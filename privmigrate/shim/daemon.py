@@ -192,7 +192,6 @@ class Executor:
                     raise client.Quit(EXIT_BAD_CONFIG, why) from None
                 store(self._built, self._source.path)
                 self._index = client.Index(self._built.data)
-                self._watch.close()
                 self._watch = Watch(self._index, OURS)
             return self._index, self._built
 

@@ -1,18 +1,16 @@
 """Whether an index still stands for its files, for daemons: asked before every command.
 
 `client.Index.is_fresh` writes a signature of each file and folder and compares texts, as a process
-of its own has to. A daemon asks the kernel whether anything happened to any of them, and while
-nothing did believes what it saw last. Ten times a second, which is how long a command may have been
-running anyway when something changes, it looks itself: the kernel does not tell of everything
-(`linux.inotify`), nor of who may write folders that are reached in other ways. Where the kernel
-tells nothing, the configuration, the folders of filters and the filters are looked at each time.
+of its own has to. A daemon remembers what the kernel said when that was last true, and compares
+that. The configuration, the folders of filters and the filters are looked at each time. Who may
+write the folders on the way to programs, and whether we were upgraded, is looked at ten times a
+second, which is how long a command may have been running anyway when it changes.
 """
 
 import os
 import time
 from typing import Final
 
-from privmigrate.linux.inotify import Changes
 from privmigrate.shim import client
 
 _SECONDS: Final = 0.1
@@ -33,20 +31,11 @@ class Watch:
         self._folders: Final = tuple(path for path in _paths(index, "T") if path not in files)
         self._ours: Final = ours
         self._seen: tuple[_Seen, _Seen] | None = None
-        self._told: Changes | None = None
         self._until = 0.0
 
     def is_fresh(self, path: str) -> bool:
         """As the index's own: whether all is as it was when the index was made."""
         begin = time.monotonic()
-        if self._told is not None:
-            if self._told.any():
-                self.close()
-                self._until = 0.0
-            elif begin < self._until:
-                return True
-        if self._told is None and (self._seen is None or begin >= self._until):
-            self._told = self._watch()
         # before signatures are compared: what changes in between differs the next time
         try:
             files = _changes(self._files)
@@ -54,29 +43,14 @@ class Watch:
                 return True
             now = (files, (_status(self._folders), _changes(self._ours)))
         except OSError:
-            now = None
-        if now is None or now != self._seen:
-            self._until = 0.0
             self._seen = None
+            return self._index.is_fresh(path)
+        if now != self._seen:
             if not self._index.is_fresh(path):
                 return False
             self._seen = now
-        if now is not None:
-            self._until = begin + _SECONDS
+        self._until = begin + _SECONDS
         return True
-
-    def close(self) -> None:
-        """Have the kernel tell nothing any more."""
-        if self._told is not None:
-            self._told.close()
-            self._told = None
-
-    def _watch(self) -> Changes | None:
-        """Before anything is looked at: what changes in between is told."""
-        try:
-            return Changes((*self._files, *self._folders, *self._ours))
-        except OSError:  # no more of them for this user
-            return None
 
 
 def _changes(paths: tuple[str, ...]) -> _Seen:
