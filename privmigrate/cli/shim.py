@@ -17,7 +17,7 @@ from privmigrate.shim.daemon import needs
 from privmigrate.shim.index import Built, Source, build
 from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
-from privmigrate.shim.report import read_reports
+from privmigrate.shim.report import read_reports, remove_dead
 
 _BINDIRS = {"additive": "/usr/local/bin", "divert": "/usr/bin"}
 _ADVICE = (
@@ -273,6 +273,7 @@ def _service_status(name: str, root: str) -> dict[str, object]:
 
 def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
     entry: dict[str, object] = {"config": config}
+    remove_dead()
     try:
         built = build(Source(config, {"PATH": _SECURE_PATH}, accepted))
     except (InputError, Refused) as error:

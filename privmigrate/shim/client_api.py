@@ -9,7 +9,6 @@ that commands run side by side, up to a hundred; more wait. A command is sent ag
 certainly was not started.
 """
 
-import array
 import os
 import socket
 import threading
@@ -21,7 +20,7 @@ from typing import Final
 from privmigrate.errors import ChannelClosed, InputError, Refused
 from privmigrate.linux.process import Process
 from privmigrate.linux.spawn import Program, spawn
-from privmigrate.shim import manager
+from privmigrate.shim import frames, manager
 from privmigrate.shim.pipes import communicate
 
 _MOST_ERRORS: Final = 1 << 16
@@ -44,16 +43,17 @@ class Client:
         As under oslo.rootwrap, 99 is a command that no filter allows, 96 one whose executable is
         not there. Raise ChannelClosed if the daemon went away while the command may have run.
         """
+        request = frames.pack_request(cmd)
         data = os.fsencode(stdin) if stdin is not None else b""
         daemon = self._ensure()
         try:
-            return daemon.run(cmd, data)
+            return daemon.run(request, data)
         except ChannelClosed as error:
             self._forget(daemon)
             if error.may_have_run:
                 raise
         # it had ended, being idle or replaced, before it read the request
-        return self._ensure().run(cmd, data)
+        return self._ensure().run(request, data)
 
     def close(self) -> None:
         """Have the daemon end."""
@@ -97,40 +97,31 @@ class _Daemon:
         # whoever started it has to wait for it, or it stays as a zombie
         threading.Thread(target=self._process.wait, daemon=True).start()
 
-    def run(self, argv: Sequence[str], data: bytes) -> tuple[int, str, str]:
+    def run(self, request: bytes, data: bytes) -> tuple[int, str, str]:
         with self._places:
-            return self._run(argv, data)
+            return self._run(request, data)
 
-    def _run(self, argv: Sequence[str], data: bytes) -> tuple[int, str, str]:
+    def _run(self, request: bytes, data: bytes) -> tuple[int, str, str]:
         sock = self._take()
         message = ""
-        begun = False
+        begun = b""
 
         def start(*ends: int) -> Callable[[], int]:
-            payload = manager.dumps(list(argv))
-            whole = len(payload).to_bytes(8, "big") + payload
-            rights = array.array("i", ends)
-            sent = sock.sendmsg([whole], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            sock.sendall(whole[sent:])
+            frames.send_request(sock, request, ends)
             return wait
 
         def wait() -> int:
             nonlocal begun, message
-            if manager.receive(sock) != manager.BEGUN:
-                raise Refused("it is about to end")
-            begun = True
-            match manager.receive(sock):
-                case [int() as status, str() as message]:
-                    return status
-                case _:
-                    raise Refused("no answer of a daemon of ours")
+            begun = frames.receive_begun(sock)
+            status, message = frames.receive_result(sock, begun)
+            return status
 
         try:
             status, out, err = communicate(start, data)
         except (EOFError, OSError, Refused) as error:
             sock.close()
             when = "while the command may have run" if begun else "before it began the command"
-            raise ChannelClosed(f"the daemon ended {when}", may_have_run=begun) from error
+            raise ChannelClosed(f"the daemon ended {when}", may_have_run=bool(begun)) from error
         with self._lock:
             self._unused.append(sock)
         return status, os.fsdecode(out), message + os.fsdecode(err)

@@ -17,7 +17,7 @@ from typing import Final
 from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
 from privmigrate.shim import client
 from privmigrate.shim.daemon import Executor, Outgrown, Started, Streams
-from privmigrate.shim.report import Report
+from privmigrate.shim.report import Report, remove_dead
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -46,6 +46,7 @@ class Server(ABC):
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
         limit = self.executor.built.config.daemon_timeout
+        remove_dead()
         self.report.write()
         while not self._stop.wait(1):
             self.report.write()
@@ -145,11 +146,10 @@ class Server(ABC):
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
         """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
-        log = self.executor.log
-        words = " ".join(argv)
         try:
             return self.executor.prepare(argv, environ)
         except client.Quit as quit_:
+            log, words = self.executor.log, " ".join(argv)
             self.report.count("refused", quit_.message)
             if quit_.status == EXIT_NO_EXECUTABLE:
                 log.to_syslog_only(client.WARNING, f"Executable not found for: {words}")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
@@ -43,9 +43,13 @@ class Streams:
     stderr: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Started:
-    """A command that runs, and what the audit trail will say of it."""
+    """A command that runs, and what the audit trail will say of it.
+
+    Used in `with`: at the end, and not before whoever waits for the command was told, the record
+    is written.
+    """
 
     process: Process
     command: client.Command
@@ -53,28 +57,37 @@ class Started:
     by: str
     begin: float
     learning: Learning | None = None
+    _status: int | None = None
+    _seconds: float = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        status = self.wait()
+        self.process.close()
+        if self.log is not None:
+            values = {"status": str(status), "seconds": f"{self._seconds:.3f}"}
+            client.audit(self.log, self.command, by=self.by, **values)
 
     def wait(self) -> int:
         """The exit status as subprocess gives it: -n for signal n."""
-        if self.learning is None:
-            return self._wait()
-        with self.learning:
-            status = self._wait()
-            self.learning.keep(self.command, status)
-        return status
+        if self._status is None:
+            if self.learning is None:
+                self._status = self._wait()
+            else:
+                with self.learning:
+                    self._status = self._wait()
+                    self.learning.keep(self.command, self._status)
+        return self._status
 
     def _wait(self) -> int:
-        with self.process as process:
-            result = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
-            process.wait()
-        status = client.EXIT_FAILED
-        if result is not None:
-            ended = result.si_code == os.CLD_EXITED
-            status = result.si_status if ended else -result.si_status
-        if self.log is not None:
-            seconds = f"{time.monotonic() - self.begin:.3f}"
-            client.audit(self.log, self.command, by=self.by, status=str(status), seconds=seconds)
-        return status
+        result = os.waitid(os.P_PIDFD, self.process.pidfd, os.WEXITED | os.WNOWAIT)
+        self.process.wait()
+        self._seconds = time.monotonic() - self.begin
+        if result is None:
+            return client.EXIT_FAILED
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
 
 class Executor:
@@ -84,6 +97,7 @@ class Executor:
         """Read the configuration; raise as `index.build`."""
         self._source: Final = source
         self.environ: Final = dict(os.environb)
+        self._own: Final = Caller(self.environ)
         self._ours: Final = own_signatures()
         self._loading: Final = threading.Lock()
         self._built = _servable(build(source), source.path)
@@ -93,6 +107,7 @@ class Executor:
         self._name: Final = name
         self._held: CapabilitySet | None = None
         self.log: Final = client.Log(name, self._index.syslog)
+        self._by: Final = client.log_name(self.environ)  # a daemon stays who it is
 
     @property
     def built(self) -> Built:
@@ -131,7 +146,7 @@ class Executor:
     ) -> client.Command:
         """Decide what runs; raise client.Quit with rootwrap's status, or Outgrown."""
         index, built = self._fresh()
-        caller = Caller(self.environ if environ is None else dict(environ))
+        caller = self._own if environ is None else Caller(dict(environ))
         words = list(argv)
         try:
             command = client.decide(index, words, caller)
@@ -154,7 +169,7 @@ class Executor:
         """
         begin = time.monotonic()
         log = self.log if self._index.audit else None
-        by = client.log_name(self.environ) if log else ""
+        by = self._by if log else ""
         if self._built.settings.mode != "learn" or os.geteuid():
             return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
         with ExitStack() as stack:

@@ -22,7 +22,6 @@ FAILURE: Final = b"#FAILURE#"
 RETURN: Final = "#RETURN"
 TRACEBACK: Final = "#TRACEBACK"
 UNSERIALIZABLE: Final = "#UNSERIALIZABLE"
-BEGUN: Final = ["begun"]  # to our own client: until then a command may be sent again, then never
 KEY_SIZE: Final = 32
 MAX_MESSAGE: Final = 1 << 26
 _MAX_CHALLENGE: Final = 256

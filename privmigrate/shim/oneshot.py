@@ -201,9 +201,11 @@ class OneShotServer(Server):
             except OSError as error:
                 sock.send(b"F" + f"{command.executable}: {error.strerror}".encode())
                 return
-            while descriptors:
-                os.close(descriptors.pop())
-            sock.send(b"E" + str(_watch(sock, started)).encode())
+            with started:
+                while descriptors:
+                    os.close(descriptors.pop())
+                _watch(sock, started)
+                sock.send(b"E" + str(started.wait()).encode())
 
     def decline(self, sock: socket.socket, why: str) -> None:
         """Have the client run its command itself, and keep why for `shim status`."""
@@ -211,7 +213,7 @@ class OneShotServer(Server):
         sock.send(b"N" + why.encode())
 
 
-def _watch(sock: socket.socket, started: Started) -> int:
+def _watch(sock: socket.socket, started: Started) -> None:
     """Pass on signals until the command ends; a client that is gone leaves it, as rootwrap's."""
     poller = select.poll()
     poller.register(started.process.pidfd, select.POLLIN)
@@ -219,7 +221,7 @@ def _watch(sock: socket.socket, started: Started) -> int:
     while True:
         ready = dict(poller.poll())
         if started.process.pidfd in ready:
-            return started.wait()
+            return
         data = sock.recv(_LONGEST)
         if not data:
             poller.unregister(sock)

@@ -18,48 +18,50 @@ def communicate(
     ends: list[int] = []
     try:
         for _ in range(3):
-            ends.extend(os.pipe())
+            ends += os.pipe()
         stdin, feed, out, stdout, err, stderr = ends
         wait = start(stdin, stdout, stderr)
-        for theirs in (stdin, stdout, stderr):
-            os.close(theirs)
-            ends.remove(theirs)
-        found: dict[int, list[bytes]] = {out: [], err: []}
-        _exchange(feed, memoryview(data), found, ends)
-        return wait(), b"".join(found[out]), b"".join(found[err])
+        theirs, ends = (stdin, stdout, stderr), [feed, out, err]
+        for end in theirs:
+            os.close(end)
+        found: tuple[list[bytes], list[bytes]] = ([], [])
+        _exchange(ends, memoryview(data), found)
+        return wait(), b"".join(found[0]), b"".join(found[1])
     finally:
         for end in ends:
-            os.close(end)
+            if end >= 0:
+                os.close(end)
 
 
-def _exchange(feed: int, data: memoryview, found: dict[int, list[bytes]], ends: list[int]) -> None:
+def _exchange(ends: list[int], data: memoryview, found: tuple[list[bytes], list[bytes]]) -> None:
     """Write and read until nobody is left to write to or to read from; close what is done."""
+    feed, *outputs = ends
     poller = select.poll()
-
-    def done(end: int) -> None:
-        ends.remove(end)
-        os.close(end)
-
+    for end in outputs:
+        poller.register(end, select.POLLIN)
     if data:
         os.set_blocking(feed, False)
         poller.register(feed, select.POLLOUT)
     else:
-        done(feed)
-    for end in found:
-        poller.register(end, select.POLLIN)
-    left = len(found) + bool(data)
-    while left:
-        for end, _event in poller.poll():
-            if end == feed:
+        _close(ends, 0)
+    while any(end >= 0 for end in ends):
+        for end, event in poller.poll():
+            number = ends.index(end)
+            if not number:
                 data = _feed(feed, data)
                 if data:
                     continue
-            elif chunk := os.read(end, _CHUNK):
-                found[end].append(chunk)
+            # whoever hangs up with nothing left to read need not be asked
+            elif event != select.POLLHUP and (chunk := os.read(end, _CHUNK)):
+                found[number - 1].append(chunk)
                 continue
             poller.unregister(end)
-            done(end)
-            left -= 1
+            _close(ends, number)
+
+
+def _close(ends: list[int], number: int) -> None:
+    end, ends[number] = ends[number], -1
+    os.close(end)
 
 
 def _feed(feed: int, data: memoryview) -> memoryview:

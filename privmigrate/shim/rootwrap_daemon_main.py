@@ -10,6 +10,8 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 from privmigrate.errors import (
@@ -73,7 +75,8 @@ class ManagerServer(Server):
                     isinstance(word, str) for word in argv
                 ):
                     stdin = rest[0] if rest else None
-                    manager.send(sock, self._run([str(word) for word in argv], stdin))
+                    with self.using():
+                        self._run(sock, [str(word) for word in argv], stdin)
                 case [_, "shutdown", _, _]:
                     manager.send(sock, [manager.RETURN, None])
                     self.stop()
@@ -82,24 +85,28 @@ class ManagerServer(Server):
                 case _:
                     manager.send(sock, [manager.TRACEBACK, "unrecognized request"])
 
-    def _run(self, argv: list[str], stdin: object) -> list[object]:
+    def _run(self, sock: socket.socket, argv: list[str], stdin: object) -> None:
         data = b""
         if isinstance(stdin, str):
             data = os.fsencode(stdin)
         elif isinstance(stdin, bytes):
             data = stdin
-        with self.using():
+        with ExitStack() as at_end:
+
+            def start(*ends: int) -> Callable[[], int]:
+                return at_end.enter_context(self.start(ready, Streams(*ends))).wait
+
             try:
-                command = self.prepare(argv)
-                status, out, err = communicate(
-                    lambda *ends: self.start(command, Streams(*ends)).wait, data
-                )
+                ready = self.prepare(argv)
+                status, out, err = communicate(start, data)
             except client.Quit as quit_:
                 message = quit_.message if quit_.status == EXIT_BAD_CONFIG else ""
-                return [manager.RETURN, [quit_.status, "", message]]
+                answer = [manager.RETURN, [quit_.status, "", message]]
             except OSError as error:
-                return [manager.UNSERIALIZABLE, f"{argv[:1]}: {error}"]
-            return [manager.RETURN, [status, os.fsdecode(out), os.fsdecode(err)]]
+                answer = [manager.UNSERIALIZABLE, f"{argv[:1]}: {error}"]
+            else:
+                answer = [manager.RETURN, [status, os.fsdecode(out), os.fsdecode(err)]]
+            manager.send(sock, answer)
 
 
 def command() -> int:

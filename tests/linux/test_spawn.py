@@ -11,6 +11,8 @@ from privmigrate.linux.capabilities import NONE
 from privmigrate.linux.credentials import Identity, read_own
 from privmigrate.linux.spawn import Program, spawn
 
+INHERITED = -1  # a umask that the C library's posix_spawn can do
+
 
 def output_of(script: str, **given: object) -> str:
     out, inlet = os.pipe()
@@ -83,6 +85,45 @@ def test_errors_are_the_kernels(tmp_path: Path, limit: None) -> None:
     with pytest.raises(FileNotFoundError) as caught2:
         spawn(Program("/bin/true", ("true",), {}, cwd="/no/such"), capabilities=limit)
     assert caught2.value.filename == "/no/such"
+
+
+def test_what_needs_no_umask_is_started_alike(tmp_path: Path) -> None:
+    """By the C library, without Python's lock; nothing of it may differ for the program."""
+    script = (
+        "pwd; umask; cat /proc/self/environ | tr '\\0' ' '; echo; ls /proc/self/fd | tr '\\n' ' ';"
+        " grep Sig /proc/self/status; ps -o pgid=,sid= -p $$ | tr -d ' '; cat"
+    )
+    found = []
+    umask = os.umask(0o027)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        for mask in (INHERITED, 0o027):
+            read, write = os.pipe()
+            os.close(write)
+            errors = os.open("/dev/null", os.O_WRONLY)
+            given = {"cwd": str(tmp_path), "stdin": read, "stderr": errors, "new_group": False}
+            found.append(output_of(script, umask=mask, **given))
+            os.close(read)
+            os.close(errors)
+    finally:
+        os.umask(umask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert found[0] == found[1]
+    assert found[0].startswith(f"{tmp_path}\n0027\n")
+
+
+def test_texts_that_the_kernel_would_cut_are_refused() -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    streams = {"umask": INHERITED, "stdin": null, "stdout": null, "stderr": null}
+    for argv, environ in ((("true", "a\0b"), {}), (("true",), {"A": "1\0B=2"})):
+        with pytest.raises(ValueError, match="null byte"):
+            spawn(Program("/bin/true", argv, environ, **streams))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="illegal environment variable name"):
+        spawn(Program("/bin/true", ("true",), {"A=B": "1"}, **streams))  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError) as caught:
+        spawn(Program("/bin/true", ("true",), {}, cwd="/no/such", **streams))  # type: ignore[arg-type]
+    assert caught.value.filename == "/no/such"
+    os.close(null)
 
 
 def test_a_user_and_capabilities_do_not_go_together() -> None:

@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.root
 
 DAEMON = """
+import os
 import threading
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.credentials import Identity
@@ -35,6 +36,11 @@ for one in threads:
 for one in threads:
     one.join()
 work(None, 5)
+null = os.open("/dev/null", os.O_RDWR)
+for limit in (None, both):
+    program = Program("/bin/true", ("true",), {}, umask=-1, stdin=null, stdout=null, stderr=null)
+    with spawn(program, capabilities=limit) as process:
+        assert process.wait() == 0
 with spawn(Program("/bin/true", ("true",), {}), user=Identity(3000, 3000, ())) as process:
     assert process.wait() == 0
 """
@@ -56,12 +62,12 @@ def test_only_a_command_of_another_user_is_forked(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = log.read_text().splitlines()
-    assert sum("true" in line and "execve(" in line for line in lines) == 26
+    assert sum("true" in line and "execve(" in line for line in lines) == 28
     vforked = [line for line in lines if re.search(r"\bvfork\(|CLONE_VFORK", line)]
     forked = [
         line
         for line in lines
         if re.search(r"\b(fork|clone|clone3)\(", line) and "CLONE_VM" not in line
     ]
-    assert len(vforked) == 25
+    assert len(vforked) == 27
     assert len(forked) == 1
