@@ -3,7 +3,7 @@
 # Each form is written as a call of a service would be.
 # ruff: noqa: ARG005, PLW0108
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 import pytest
@@ -150,7 +150,7 @@ def test_limits_of_time_and_waits_are_compared() -> None:
                 prove(before, _judged(options), convention="timed")
 
 
-def _judged(options: dict[str, float]) -> Before:
+def _judged(options: Mapping[str, float]) -> Before:
     def after(path: object) -> object:
         return chmod_777.policy(**options)(path)  # type: ignore[arg-type]
 
