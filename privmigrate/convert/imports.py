@@ -104,7 +104,8 @@ def _used(tree: ast.AST) -> set[str]:
 def place(document: Document, text: str, own: str = "") -> NewImport:
     """Where an import goes: among those of its own package in the order of their names.
 
-    Or among those of other projects than `own` and Python itself; or behind all.
+    Or among those of other projects than `own` and Python itself; or before those of `own`; or
+    behind all.
     """
     body = document.tree.body
     header = list(_header(body))
@@ -115,6 +116,9 @@ def place(document: Document, text: str, own: str = "") -> NewImport:
     if own and not run:
         no_others = {own, "", *sys.stdlib_module_names}
         run = [each for each in header if tops[id(each)] not in no_others]
+        ours = [each for each in header if tops[id(each)] == own]
+        if ours and not run:
+            return NewImport(text, document.start(ours[0]), after=False, apart=True)
     for each in run:
         if _key(each) > key:
             return NewImport(text, document.start(each), after=False)
