@@ -753,8 +753,8 @@ FAULTS: Final = (
     Fault(
         "the instance of tracing stays",
         "observe/tracefs.py",
-        "            self._folder = -1\n        self._tracefs.remove(self._name)",
-        "            self._folder = -1",
+        "                self._tracefs.remove(self._name)\n",
+        "                pass\n",
         "tests/root/test_learn.py",
     ),
     Fault(
