@@ -4,15 +4,16 @@
 
 Each project of .cache/sources is converted with its own call sites, and every entrypoint is called
 with values that travelled as a client's do: what its types accept, changed by what attackers try,
-and what no type accepts. Two judges that share nothing with our code look at what would run:
-oslo.rootwrap with the original filters, and a regular expression that says what the calls
-themselves may run. tests/property does the same, for less long.
+and what no type accepts. Judges that share nothing with our code look at what would run:
+oslo.rootwrap with the original filters, a regular expression that says what the calls themselves
+may run, and shlex for the texts that shells get. tests/property does the same, for less long.
 """
 
 import argparse
 import importlib
 import inspect
 import re
+import shlex
 import signal as signals
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from oslo_rootwrap import wrapper
 from privmigrate.argv import spec as specs
 from privmigrate.callsites import find_sites
 from privmigrate.callsites import site as calls
+from privmigrate.callsites.programs import SHELLS
 from privmigrate.convert import Conversion, Options, convert
 from privmigrate.convert.lock import Disk, write
 from privmigrate.convert.made import call_of
@@ -44,6 +46,7 @@ from tools.hostile_values import Maker
 from tools.rewrite_sources import CACHE, SOURCES, inside
 
 _MOST_OF_ONE: Final = 3
+_OPERATORS: Final = ";&|()<>`$\n"
 _SEPARATOR: Final = "\x00"
 _FREE: Final = f"[^{_SEPARATOR}]*"
 _IN_NAMESPACE: Final = ("ip", "netns", "exec")
@@ -108,6 +111,7 @@ class Service:
             return
         (one,) = planned
         words = asked(op, one)
+        yield from commands_added(words)
         if isinstance(op.native, Kill):
             if not self.signal_is_allowed(op.native, words):
                 yield f"no KillFilter allows {words}"
@@ -160,6 +164,24 @@ def asked_of(
     with PLANNING.here(note):
         entrypoint.answer(*positional, **named)
     return tuple(planned)
+
+
+def commands_added(words: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a shell's text, as `shlex` reads it: it is one command of fixed words."""
+    for shell, option, text in zip(words, words[1:], words[2:], strict=False):
+        if shell.rpartition("/")[2] not in SHELLS or option != "-c":
+            continue
+        lexer = shlex.shlex(text, posix=False, punctuation_chars=_OPERATORS)
+        lexer.whitespace_split = True
+        lexer.whitespace = " \t"
+        lexer.commenters = ""
+        try:
+            operators = [each for each in lexer if each and set(each) <= set(_OPERATORS)]
+        except ValueError as error:
+            yield f"a shell reads {text!r}: {error}"
+            continue
+        if set(operators) - {">"}:
+            yield f"a shell runs more than one command: {text!r}"
 
 
 def _number_of(signal: str) -> int:

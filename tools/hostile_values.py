@@ -19,7 +19,8 @@ WORDS: Final = (
     "e", "b", "batch", "x y", "a;b", "$(id)", "root", "/tmp/x", "http://h/", "10.0.0.1", "::1",
     "if=/etc/shadow", "of=/etc/passwd", "é", "\udcff", "\ud800", "a\x00b", "\x1b[31m", "a,b",
     "a,b=c", "a/b", "a:b", "a@b", "x" * 5000, "%s", "//.//.//.kernel.core_pattern=|/x", "!", "(",
-    "*", "@/etc/shadow", "\u2028", "-\u0301", "\u2010x",
+    "*", ";id", "&id", "|id", "`id`", "'; id; '", '"; id; "', "\nid\n", ">/tmp/x", "$IFS", "\\",
+    "@/etc/shadow", "\u2028", "-\u0301", "\u2010x",
 )  # fmt: skip
 """Words that attackers try."""
 

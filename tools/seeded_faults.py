@@ -42,6 +42,34 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
+        "a value in a shell's text of any characters",
+        "convert/shelltext.py",
+        "            allowed &= _PATH_LIKE\n",
+        "            pass\n",
+        "tests/convert/test_shelltext.py",
+    ),
+    Fault(
+        "a value in a shell's text that is what is run",
+        "convert/shelltext.py",
+        '            raise _NotFollowed("it is what is run")\n',
+        "            pass\n",
+        "tests/convert/test_shelltext.py",
+    ),
+    Fault(
+        "a call with a value in the program of sed",
+        "callsites/shapes.py",
+        "            tuple(_pieces(template.segments)), quoted=True\n",
+        "            ()\n",
+        "tests/convert/test_shelltext.py",
+    ),
+    Fault(
+        "a filter that the shim leaves unlimited, unsaid",
+        "audit/rules/unlimited_filters.py",
+        "found is None or (why == UNKNOWN and every() <= found)",
+        "found is None",
+        "tests/audit/test_rules.py",
+    ),
+    Fault(
         "a call that is given more than a command line, replaced",
         "convert/replace.py",
         "        if first.value not in {use.op.command, *commands, *prefixes, *_IN_FRONT}:\n",
@@ -725,8 +753,8 @@ FAULTS: Final = (
     Fault(
         "the instance of tracing stays",
         "observe/tracefs.py",
-        "            self._folder = -1\n        self._tracefs.remove(self._name)",
-        "            self._folder = -1",
+        "                self._tracefs.remove(self._name)\n",
+        "                pass\n",
         "tests/root/test_learn.py",
     ),
     Fault(
@@ -802,8 +830,8 @@ FAULTS: Final = (
     Fault(
         "a value of a call ends the name of a sysctl, or leads out of it",
         "convert/shape.py",
-        '        if command == "sysctl" and named and before:\n',
-        "        if False:\n",
+        '        elif command == "sysctl" and named and before:\n',
+        "        elif False:\n",
         "tests/convert/test_narrow_words.py",
     ),
     Fault(

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from privmigrate.rootwrap.settings import EXECUTIONS
 from privmigrate.shim.script import render_client
-from privmigrate.shim.settings import EXECUTIONS
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 USER: Final = "nobody"

@@ -196,10 +196,19 @@ def _data(base: object) -> Checker:
         if isinstance(value, bytes) and bytes in members:
             return _check_bytes(value)
         if isinstance(value, str) and str in members:
-            return str.__str__(value)
+            return _encodable(str.__str__(value))
         raise Refused("is not bytes or text")
 
     return check
+
+
+def _encodable(text: str) -> str:
+    """A text that bytes can be made of: half of a surrogate pair has none."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise Refused("has characters that are none of UTF-8") from None
+    return text
 
 
 def _literal(values: Sequence[object]) -> Checker:

@@ -10,10 +10,12 @@ from privmigrate.audit.runnable import Runnable
 from privmigrate.audit.sudoers import Default, Grant
 from privmigrate.audit.tree import Node, Tree, Walk
 from privmigrate.diagnostics import Diagnostic, Span
+from privmigrate.privsep.knowledge.declared import NOTHING_DECLARED, Declared
 from privmigrate.rootwrap.config import RootwrapConfig
 from privmigrate.rootwrap.filters import Filter
 from privmigrate.rootwrap.parse import Parsed
 from privmigrate.rootwrap.rule import Rule, Status
+from privmigrate.rootwrap.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,18 @@ class FilterFile:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
-    """The files that one rootwrap reads together; without `config` those of one folder."""
+    """The files that one rootwrap reads together; without `config` those of one folder.
+
+    `settings` is what the shim reads of the rootwrap.conf, None where it has no section for that,
+    and `declared` what its file of what was learned says.
+    """
 
     files: tuple[FilterFile, ...]
     config: RootwrapConfig | None = None
     text: str = ""
     problems: tuple[Diagnostic, ...] = ()
+    settings: Settings | None = None
+    declared: Declared = NOTHING_DECLARED
 
     @property
     def live(self) -> tuple[Entry, ...]:

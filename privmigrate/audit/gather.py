@@ -19,9 +19,11 @@ from privmigrate.audit.sudoers import Default, Grant, read_sudoers
 from privmigrate.audit.tree import Kind, Tree
 from privmigrate.diagnostics import Diagnostic, Severity, Span
 from privmigrate.errors import InputError
+from privmigrate.privsep.knowledge.declared import NOTHING_DECLARED, Declared, parse_declared
 from privmigrate.rootwrap.config import RootwrapConfig, parse_config
 from privmigrate.rootwrap.filters import bind
 from privmigrate.rootwrap.parse import parse_filters
+from privmigrate.rootwrap.settings import SECTION, Settings, parse_settings
 
 T = TypeVar("T")
 
@@ -212,17 +214,34 @@ def _config(gathering: _Gathering, path: str, *, trust: bool) -> None:
     gathering.texts[path] = tuple(text.splitlines())
     problems: list[Diagnostic] = []
     config: RootwrapConfig | None = None
+    settings: Settings | None = None
+    declared = NOTHING_DECLARED
     try:
         config = parse_config(data, path, {})
+        found = parse_settings(data, path)
+        if SECTION in found.places:
+            declared = _declared(gathering, found)
+            settings = found
     except InputError as error:
         message = str(error).removeprefix(f"{path}: error: ")
         problems.append(Diagnostic(Span(path), Severity.ERROR, "bad-config", message))
     files = () if config is None else tuple(_filters_path(gathering, config, problems, trust=trust))
-    gathering.policies.append(PolicyFiles(files, config, text, tuple(problems)))
+    gathering.policies.append(PolicyFiles(files, config, text, tuple(problems), settings, declared))
     if trust:
         gathering.guard(Role.CONFIG, _absolute(path), "it names the filters and where they are")
     if config is not None and trust:
         _guard_executables(gathering, config, files)
+
+
+def _declared(gathering: _Gathering, settings: Settings) -> Declared:
+    """What was learned, as the shim would read it; a file that is not there need not be there."""
+    path = settings.learned
+    if gathering.tree.kind(path) is None and not settings.learned_given:
+        return NOTHING_DECLARED
+    data = gathering.ask(path, gathering.tree.read)
+    if data is None:
+        return NOTHING_DECLARED
+    return parse_declared(data.decode("utf-8", "replace"), path)
 
 
 def _filters_path(

@@ -1,10 +1,13 @@
 """From the segments of one call to its templates: alternatives apart, prefixes off, words final."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from privmigrate.argv.spec import Choice
 from privmigrate.callsites.motion import Motion
+from privmigrate.callsites.programs import SHELLS, free_program
+from privmigrate.callsites.programs import Piece as ProgramWord
 from privmigrate.callsites.site import (
     Optional,
     Reason,
@@ -35,7 +38,6 @@ from privmigrate.diagnostics import Span
 
 MAX_TEMPLATES: Final = 48
 MAX_WORDS: Final = 400
-SHELLS: Final = frozenset({"sh", "bash", "/bin/sh", "/bin/bash", "dash", "ksh"})
 _NICE: Final = frozenset({"ionice", "nice"})
 
 
@@ -105,7 +107,9 @@ class Shapes:
         commands = template.commands
         if not commands:
             self.reasons[Reason.FREE_COMMAND] = None
-        elif set(commands) & SHELLS:
+        elif {command.rpartition("/")[2] for command in commands} & SHELLS or free_program(
+            tuple(_pieces(template.segments)), quoted=True
+        ):
             self.reasons[Reason.SHELL] = None
 
     # words
@@ -330,3 +334,28 @@ def _of_maybe(guard: Guard, inner: Segments, *, first: bool) -> _Choices:
 
 def _contradict(guards: tuple[Guard, ...], more: tuple[Guard, ...]) -> bool:
     return any(each.hole is not None and each.opposite() in guards for each in more)
+
+
+def _pieces(segments: Sequence[Segment]) -> Iterator[ProgramWord]:
+    """The words, as if every part of the command line that may be left out were there."""
+    for segment in segments:
+        match segment:
+            case Word(parts):
+                yield _piece(parts)
+            case Optional(_, inner):
+                yield from _pieces(inner)
+            case Repeated(_, inner):
+                yield from _pieces(inner) if inner else (ProgramWord("", fixed=False),)
+
+
+def _piece(parts: Sequence[Text | Value]) -> ProgramWord:
+    text = ""
+    for part in parts:
+        match part:
+            case Text(more):
+                text += more
+            case Value(spec=Choice(values)) if not any(each.startswith("-") for each in values):
+                text += values[0]
+            case _:
+                return ProgramWord(text, fixed=False)
+    return ProgramWord(text)

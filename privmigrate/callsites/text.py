@@ -28,7 +28,7 @@ WHY: Final = {
     Reason.REMOTE: "the same call may go to another host",
     Reason.INJECTED: "the executor is passed in, and not every one is known",
     Reason.TOO_MANY: "its command line has more shapes than are followed",
-    Reason.SHELL: "it runs a shell, whose program is one of the words",
+    Reason.SHELL: "it runs a shell or the like, whose program is one of the words",
     Reason.OPTIONS: "it has keyword arguments that no entrypoint has",
     Reason.PROCESS: "the caller gets the running process, which no entrypoint can give",
     Reason.WRAPPER: "it passes parameters of its function on: the callers are the sites",

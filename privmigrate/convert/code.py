@@ -24,7 +24,6 @@ from privmigrate.convert.operation import (
     Param,
     Prefix,
     Source,
-    Width,
     Word,
 )
 from privmigrate.convert.place import COMMON, PURPOSES, UNVERIFIED
@@ -262,8 +261,6 @@ def _sentences(op: Op) -> Iterable[str]:
         yield "Done by system calls where the daemon can, otherwise by the command."
     if op.rest:
         yield "Wide: the filter allows any arguments; a RegExpFilter would narrow it."
-    elif op.width is Width.WIDE:
-        yield "Wide: a shell runs this text, so that it can do anything."
     yield from (f"Narrower than the filter: {text}." for text in op.narrower)
     if op.only_under:
         yield "The daemon wants ``under``: no call runs it without."

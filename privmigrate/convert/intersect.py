@@ -147,7 +147,7 @@ def _may_be_path(call: ArgSpec, base: str) -> bool:
 
 def _may_meet(rule: ArgSpec, call: ArgSpec) -> bool:
     """Whether some word may be both; also where that is only not known."""
-    starts = [_start(spec) for spec in (rule, call)]
+    starts = [start_of(spec) for spec in (rule, call)]
     if not _begin_alike(*starts):
         return False
     prefix, suffix = (call.prefix, call.suffix) if isinstance(call, Key) else ("", "")
@@ -163,13 +163,13 @@ def _begin_alike(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _start(spec: ArgSpec) -> str:
+def start_of(spec: ArgSpec) -> str:
     """What every word begins with, as far as that is easily told."""
     match spec:
         case Const(text):
             return text
         case Key(prefix, value, _):
-            return prefix + _start(value)
+            return prefix + start_of(value)
         case AbsolutePath(below=below, stem=stem):
             return below + stem
         case Matches(pattern):

@@ -46,6 +46,9 @@ _BARE: Final = MappingProxyType(
     {"dd": Matches("(?!-|if=|of=).*"), "sysctl": Matches(r"(?!-)[^=\n]*")}
 )
 
+_REMOTE: Final = r"[%+-:=@-Z_a-z]*"
+"""What follows ``ssh HOST``: a shell there reads it, so that it is what adds no command to any."""
+
 _ENTERING: Final = ("netns", "exec")
 _WRITING: Final = frozenset(("-w", "--write"))
 _ANYTHING: Final = ".*"
@@ -169,6 +172,8 @@ class _Building:
         self.writes = self.writes or text in _WRITING
 
     def spec(self, inner: Sequence[sites.Part], prefix: str, suffix: str) -> ArgSpec:
+        if self.command == "ssh":
+            inner = tuple(map(_unknown, inner))
         found = _spec_of(inner, prefix, suffix, self.command)
         if found is CHOSEN_OPTION:
             return _CHOSEN_OPTIONS.get(self.command, found)
@@ -249,6 +254,13 @@ def _spec_of(inner: Sequence[sites.Part], prefix: str, suffix: str, command: str
             return Matches(start + pattern, no_dotdot=below)
 
 
+def _unknown(part: sites.Part) -> sites.Part:
+    """The part, of whose value nothing counts but that it is one of a few, or a number."""
+    if isinstance(part, Text) or isinstance(part.spec, Choice | Int):
+        return part
+    return replace(part, spec=Any())
+
+
 def _first_value(parts: Sequence[sites.Part]) -> Value:
     return next(part for part in parts if isinstance(part, Value))
 
@@ -269,7 +281,9 @@ def _anything(
         before = prefix + "".join(texts[:number])
         after = "".join(texts[number + 1 :]) + suffix
         named = "=" not in before.rpartition(",")[2]
-        if command == "sysctl" and named and before:
+        if command == "ssh":
+            found.append(_REMOTE)
+        elif command == "sysctl" and named and before:
             found.append(_SYSCTL_NAME)
         elif named and "=" in after.partition(",")[0]:
             found.append(f"[^={separators}]*" if commas else r"[^=\n]*")

@@ -19,15 +19,18 @@ from typing import Final
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.reading import read_regular
 from privmigrate.privsep import knowledge
-from privmigrate.privsep.knowledge.declared import Declared, read_declared
+from privmigrate.privsep.knowledge import granted
+from privmigrate.privsep.knowledge.declared import NOTHING_DECLARED, Declared, read_declared
+from privmigrate.rootwrap import words
 from privmigrate.rootwrap.config import RootwrapConfig, parse_config
 from privmigrate.rootwrap.parse import Parsed, read_filters_path
 from privmigrate.rootwrap.policy import PRIVSEP_HELPER
 from privmigrate.rootwrap.rule import Status
+from privmigrate.rootwrap.settings import Settings, parse_settings
+from privmigrate.rootwrap.words import is_word
 from privmigrate.shim import client, plan, trust
-from privmigrate.shim.patterns import encode_pattern, is_word
+from privmigrate.shim.patterns import encode_pattern
 from privmigrate.shim.plan import Planned
-from privmigrate.shim.settings import Settings, parse_settings
 
 # A file that changed this shortly before it was read may change again under the same signature.
 _SETTLED_NS: Final = 50_000_000
@@ -38,6 +41,8 @@ _FIXED_WORDS: Final = {"K": "kill", "S": "kill", "F": "cat", "I": "ip", "N": "ip
 OURS: Final = (
     __file__,
     plan.__file__,
+    granted.__file__,
+    words.__file__,
     client.__file__,
     knowledge.__file__,
     os.path.join(os.path.dirname(knowledge.__file__), "commands.csv"),  # noqa: PTH118, PTH120
@@ -170,7 +175,7 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
 
 def _read_learned(settings: Settings) -> Declared:
     if not settings.learned_given and not os.path.lexists(settings.learned):
-        return Declared({}, {})
+        return NOTHING_DECLARED
     return read_declared(settings.learned)
 
 

@@ -6,11 +6,9 @@ the client is another interpreter, the pattern's text is compiled there and then
 
 import _sre  # type: ignore[import-not-found]
 import re
-from typing import Final
 
+from privmigrate.rootwrap.words import is_word
 from privmigrate.shim.client import PART
-
-_METACHARACTERS: Final = frozenset(r".^$*+?{}[]\|()")
 
 
 def encode_pattern(pattern: str) -> str:
@@ -26,11 +24,6 @@ def encode_pattern(pattern: str) -> str:
     names = " ".join(f"{name}={number}" for name, number in compiled.groupindex.items())
     fields = (source, str(compiled.flags), str(compiled.groups), names, code)
     return "~" + PART.join(fields)
-
-
-def is_word(pattern: str) -> bool:
-    """Whether nothing in it has a meaning to `re`."""
-    return _METACHARACTERS.isdisjoint(pattern)
 
 
 def _code_of(source: str) -> str:

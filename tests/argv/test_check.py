@@ -133,6 +133,7 @@ REFUSED: list[tuple[object, object, str]] = [
     (Annotated[str, Any(), Matches("a+")], "b", "does not match a+"),
     (Annotated[str, Never("it is broken")], "b", "is never accepted: it is broken"),
     (Annotated[str | None, Data()], b"a", "is not bytes or text"),
+    (Annotated[str | None, Data()], "\ud800", "has characters that are none of UTF-8"),
     (Annotated[bytes, Data()], None, "is not bytes or text"),
     (tuple[str, ...], "ab", "is not a sequence"),
     (tuple[str, ...], ["a", 1], "has an item that is refused: number 2 is not text"),

@@ -317,8 +317,8 @@ def test_an_unknown_class_is_skipped_and_reported() -> None:
 
 def test_a_shell_is_pointed_out() -> None:
     op = op_of("x: RegExpFilter, sh, root, sh, -c, rm -f /.*")
-    assert op.width is Width.WIDE
-    assert "a shell runs this text: whoever may write into it is root" in op.remarks
+    assert op.width is Width.NARROWED
+    assert "no value in the shell's text adds a command or an option" in op.narrower
     assert "'rm -f /.*' is one word of the command line, blanks included" in op.remarks
 
 

@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from privmigrate.shim.settings import EXECUTIONS
+from privmigrate.rootwrap.settings import EXECUTIONS
 from tools.shim_conformance import Stage, cases, compare, is_expected, run, staged
 
 pytestmark = pytest.mark.root

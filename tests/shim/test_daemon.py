@@ -17,9 +17,9 @@ import pytest
 
 from privmigrate.cli import main
 from privmigrate.errors import ChannelClosed, InputError, Refused
+from privmigrate.rootwrap.settings import parse_settings
 from privmigrate.shim import manager
 from privmigrate.shim.client_api import Client
-from privmigrate.shim.settings import parse_settings
 from tests.shim.conftest import WriteConfig
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

@@ -1,7 +1,8 @@
 """A rootwrap.conf that rootwrap does not take.
 
-A missing filters_path, an option that is no number, an option twice: rootwrap ends with exit code
-97, and no command of the service runs.
+A missing filters_path, an option that is no number, an option twice, and behind the shim anything
+in its section that it does not know: rootwrap ends with exit code 97, and no command of the service
+runs.
 
 Instead: repair the line.
 """
@@ -24,6 +25,13 @@ EXAMPLES: Final = (
         "/etc/example/rootwrap.conf",
         "has no filters_path in [DEFAULT] (name the folders with .filters files, "
         "separated by commas)",
+    ),
+    Finds(
+        "an option that the shim does not know",
+        "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\n[privmigrate]\nunknown=most\n",
+        "/etc/example/rootwrap.conf",
+        "/etc/example/rootwrap.conf:4:1: error: unknown cannot be 'most' ('most' is no capability; "
+        "names as CAP_NET_ADMIN, all, or none)",
     ),
     Clean("a good one", "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\nexec_dirs=/usr/bin\n"),
 )

@@ -12,6 +12,7 @@ from typing import Final
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.audit.power import Gain, Way, open_ways
+from privmigrate.audit.runnable import Place
 from privmigrate.examples import Clean, Finds
 
 CODE: Final = "PM111"
@@ -36,6 +37,8 @@ WAYS: Final = (
         "--script-security --up /tmp/x",
     ),
     Way("conntrackd", "-C /tmp/x", Gain.WRITE),
+    # smb.conf(5): root runs it whenever somebody connects
+    Way("net", "conf setparm global 'root preexec' /tmp/x", Gain.RUN, place=Place.FIRST),
     Way("logrotate", "/tmp/x", Gain.RUN),
     Way("neutron-vpn-netns-wrapper", "--cmd=/tmp/x", Gain.RUN),
     Way("nmap", "--script /tmp/x", Gain.RUN),
@@ -65,6 +68,13 @@ EXAMPLES: Final = (
         "2:1",
         "d runs any program as root: dnsmasq --dhcp-script=/tmp/x",
     ),
+    Finds(
+        "a parameter of Samba's",
+        "[Filters]\nn: RegExpFilter, net, root, net, conf, setparm, .*, .*, .*\n",
+        "2:1",
+        "n runs any program as root: net conf setparm global 'root preexec' /tmp/x",
+    ),
+    Clean("a share taken back", "[Filters]\nn: RegExpFilter, net, root, net, conf, delshare, .*\n"),
     Clean(
         "its options are constants",
         "[Filters]\n"

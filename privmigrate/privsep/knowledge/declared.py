@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from privmigrate.errors import InputError
@@ -28,6 +29,9 @@ class Declared:
 
     sets: Mapping[str, CapabilitySet]
     learned: Mapping[str, tuple[Row, ...]]
+
+
+NOTHING_DECLARED: Final = Declared(MappingProxyType({}), MappingProxyType({}))
 
 
 def read_declared(path: str) -> Declared:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from privmigrate.diagnostics import Span
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.rootwrap import ini
@@ -57,6 +58,7 @@ class Settings:
         max_commands: how many a daemon runs at once; more wait.
         capabilities: by filter, from [capabilities].
         executions: by filter, from [execution].
+        places: of each option that is given where it stands, and of the section, by its name.
     """
 
     mode: str = "enforce"
@@ -71,6 +73,7 @@ class Settings:
     max_commands: int = 100
     capabilities: Mapping[str, CapabilitySet] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Span] = field(default_factory=dict, compare=False)
 
     @property
     def needs_setuid_programs(self) -> bool:
@@ -81,7 +84,8 @@ class Settings:
 def parse_settings(data: bytes, file: str) -> Settings:
     """Read our sections; raise InputError for what cannot be meant, unknown options included."""
     found: dict[str, dict[str, ini.Entry]] = {SECTION: {}, "capabilities": {}, "execution": {}}
-    for entry in ini.parse_ini(data, file).entries:
+    read = ini.parse_ini(data, file)
+    for entry in read.entries:
         if entry.section in found:
             found[entry.section][entry.name] = entry
     options = found[SECTION]
@@ -102,6 +106,8 @@ def parse_settings(data: bytes, file: str) -> Settings:
         max_commands=_number(options.get("max_commands"), 100),
         capabilities={name: _set(entry) for name, entry in found["capabilities"].items()},
         executions={name: _one_of(e, EXECUTIONS) for name, e in found["execution"].items()},
+        places={name: span for name, span in read.sections if name == SECTION}
+        | {name: entry.span for name, entry in options.items()},
     )
     if settings.needs_setuid_programs and "daemon" in (
         settings.execution,
