@@ -96,7 +96,7 @@ def sign(path: str, kind: str) -> str:
 def hash_key(key: str) -> int:
     """Spread keys over buckets, the same in every process (`hash` is not)."""
     value = 5381
-    for byte in key.encode("utf-8", "surrogateescape"):
+    for byte in key.encode("utf-8", "surrogatepass"):
         value = (value * 33 ^ byte) & 0xFFFFFFFF
     return value
 

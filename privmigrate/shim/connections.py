@@ -109,7 +109,9 @@ class Server(ABC):
     def _serve_connection(self, sock: socket.socket) -> None:
         try:
             self.answer(sock)
-        except (EOFError, OSError, Refused):
+        except Refused as refused:
+            self.executor.log.to_syslog_only(client.ERROR, f"refused: {refused}")
+        except (EOFError, OSError):
             return
         except Outgrown:
             self.stop()
@@ -132,22 +134,34 @@ class Server(ABC):
     def start(
         self, command: client.Command, streams: Streams, *, cwd: str | None = None, umask: int = -1
     ) -> Started:
-        """Start what was prepared."""
+        """Start what was prepared; raise client.Quit where it cannot be, with what to tell."""
         log = self.executor.log
         if log.to_syslog:
             log.write(client.INFO, client.describe(command, self.executor.environ))
         try:
             started = self.executor.start(command, streams, cwd=cwd, umask=umask)
-        except OSError as error:
-            self.report.count("failed", f"{command.executable}: {error.strerror}")
-            raise
+        except (OSError, ValueError) as error:
+            why = f"{command.executable}: {getattr(error, 'strerror', None) or error}"
+            self.report.count("failed", why)
+            raise client.Quit(client.EXIT_FAILED, why) from None
         self.report.count("run")
         return started
+
+    def refuse(self, why: str) -> None:
+        """Note what was asked that is no command."""
+        self.report.count("refused", f"refused: {why}")
+        self.executor.log.to_syslog_only(client.ERROR, f"refused: {why}")
+
+    def _prepare(self, argv: list[str], environ: dict[bytes, bytes] | None) -> client.Command:
+        try:
+            return self.executor.prepare(argv, environ)
+        except (OSError, ValueError) as error:  # a word with NUL, a file that went away
+            raise client.Quit(client.EXIT_FAILED, f"{argv[:1]}: {error}") from None
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
         """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
         try:
-            return self.executor.prepare(argv, environ)
+            return self._prepare(argv, environ)
         except client.Quit as quit_:
             log, words = self.executor.log, " ".join(argv)
             self.report.count("refused", quit_.message)

@@ -13,7 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
-from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
+from privmigrate.errors import (
+    EXIT_BAD_CONFIG,
+    EXIT_NO_EXECUTABLE,
+    EXIT_UNAUTHORIZED,
+    InputError,
+    PrivmigrateError,
+    Refused,
+)
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
 from privmigrate.linux.credentials import Identity
 from privmigrate.linux.process import Process
@@ -155,6 +162,7 @@ class Executor:
         if built.settings.strict:
             confirm(built.config, argv, command)
         client.judge(index, command)
+        client.user_id(command.user)  # nothing was promised yet if there is none
         mask = command.capabilities
         if self._held is not None and (mask is None or CapabilitySet(mask) - self._held):
             raise Outgrown(f"{command.name} needs what this daemon gave up")
@@ -216,6 +224,11 @@ class Executor:
         if command.capabilities is None or os.geteuid():
             return spawn(program)
         return spawn(program, capabilities=CapabilitySet(command.capabilities))
+
+
+def told(quit_: client.Quit) -> str:
+    """What a caller hears beside the status: of a denial nothing, as from oslo.rootwrap."""
+    return "" if quit_.status in {EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED} else quit_.message
 
 
 def _servable(built: Built, file: str) -> Built:

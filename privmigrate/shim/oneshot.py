@@ -198,8 +198,8 @@ class OneShotServer(Server):
             try:
                 streams = Streams(*descriptors[:3])
                 started = self.start(command, streams, cwd=folder, umask=request.umask)
-            except OSError as error:
-                sock.send(b"F" + f"{command.executable}: {error.strerror}".encode())
+            except client.Quit as quit_:
+                sock.send(b"F" + client.encode(quit_.message))
                 return
             with started:
                 while descriptors:
