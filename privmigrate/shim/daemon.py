@@ -89,7 +89,7 @@ class Started:
         return self._status
 
     def _wait(self) -> int:
-        result = os.waitid(os.P_PIDFD, self.process.pidfd, os.WEXITED | os.WNOWAIT)
+        result = self.process.wait_unreaped()
         self.process.wait()
         self._seconds = time.monotonic() - self.begin
         if result is None:

@@ -9,7 +9,6 @@ happened, and runs the command itself. After `B` (begun) that would be to run it
 import array
 import os
 import resource
-import select
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -215,15 +214,9 @@ class OneShotServer(Server):
 
 def _watch(sock: socket.socket, started: Started) -> None:
     """Pass on signals until the command ends; a client that is gone leaves it, as rootwrap's."""
-    poller = select.poll()
-    poller.register(started.process.pidfd, select.POLLIN)
-    poller.register(sock, select.POLLIN)
-    while True:
-        ready = dict(poller.poll())
-        if started.process.pidfd in ready:
-            return
+    while not started.process.ends_before(sock.fileno()):
         data = sock.recv(_LONGEST)
         if not data:
-            poller.unregister(sock)
-        elif data[:1] == b"K" and data[1:].isdigit():
+            return
+        if data[:1] == b"K" and data[1:].isdigit():
             started.process.send(int(data[1:]))

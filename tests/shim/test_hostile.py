@@ -6,6 +6,7 @@ A connection that is dropped instead would have the client start a new daemon, a
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,3 +142,42 @@ def test_a_user_that_does_not_exist_is_said_before_anything_is_promised(
         call(sock, None, "accept_connection", ["me"], {})
         kind, why = call(sock, "", "run_one_command", [["true"]], {})
         assert (kind, why) == (manager.UNSERIALIZABLE, "there is no user 'no-such-user'")
+
+
+def test_few_descriptors_and_many_callers(write_config: WriteConfig) -> None:
+    """Each command ran once and its caller knows, or not at all and the caller knows that."""
+    config = write_config(FILTERS, "rlimit_nofile=64")
+    marks = config.parent / "marks"
+    results: dict[int, object] = {}
+
+    def work(path: str, key: bytes, number: int) -> None:
+        script = f"echo {number} >> {marks}; sleep 0.1"
+        with connect(path, key) as sock:
+            call(sock, None, "accept_connection", ["me"], {})
+            results[number] = call(sock, "", "run_one_command", [["sh", "-c", script]], {})
+
+    with daemon(OURS, config) as (path, key):
+        threads = [threading.Thread(target=work, args=(path, key, n)) for n in range(30)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with connect(path, key) as sock:
+            call(sock, None, "accept_connection", ["me"], {})
+            script = "grep -l '^State:.Z' /proc/[0-9]*/status | xargs -r grep -l ^PPid:.$PPID$"
+            _, value = call(sock, "", "run_one_command", [["sh", "-c", script]], {})
+            assert value in ([0, "", ""], [123, "", ""]), value
+    ran = sorted(int(number) for number in marks.read_text().split())
+    said = sorted(n for n, value in results.items() if value == (manager.RETURN, [0, "", ""]))
+    assert ran == said
+    failed = [value for value in results.values() if value != (manager.RETURN, [0, "", ""])]
+    assert failed
+    assert all("Too many open files" in str(value) for value in failed)
+
+
+def test_a_daemon_whose_starter_ignored_its_children(write_config: WriteConfig) -> None:
+    program = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); " + OURS
+    with daemon(program, write_config(FILTERS)) as (path, key), connect(path, key) as sock:
+        call(sock, None, "accept_connection", ["me"], {})
+        found = call(sock, "", "run_one_command", [["sh", "-c", "exit 3"]], {})
+        assert found == (manager.RETURN, [3, "", ""])
