@@ -51,6 +51,7 @@ class Server(ABC):
         self.report.write()
         while not self._stop.wait(1):
             self.report.write()
+            self.executor.trail.write(wait=False)
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
@@ -64,7 +65,10 @@ class Server(ABC):
                 # whoever waits for a request ends; whoever runs one may still answer
                 _shutdown(sock, socket.SHUT_RD)
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(1)
+                self.executor.trail.write(wait=False)  # of a client that does not read its answer
+        self.executor.trail.write()
         self.report.remove()
 
     def stop(self) -> None:
