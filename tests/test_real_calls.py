@@ -29,7 +29,7 @@ from tools.fetch_sources import RELEASES
 from tools.measure_callsites import Measured, converted, every_command, measure
 
 # (release, share of direct calls that get a typed entrypoint, and any), measured when written
-COVERED = (("cinder", 0.85, 0.96), ("glance_store", 0.7, 0.7), ("manila", 0.89, 0.9))
+COVERED = (("cinder", 0.85, 0.96), ("glance_store", 0.7, 0.7), ("manila", 0.82, 0.84))
 PROJECTS = tuple(name for name, _, _ in COVERED)
 
 

@@ -62,6 +62,7 @@ class _Known:
     def __init__(self, change: FileChange) -> None:
         self._document = change.document
         self._removed = [what for _, what in change.removed]
+        self._before: dict[ast.AST, frozenset[str]] = {}
         after = ast.parse(change.after)
         self._globals = set(bound_names(after, shallow=True))
         self._locals: dict[str, set[str]] = {}
@@ -103,10 +104,16 @@ class _Known:
             for each in self._document.around(call)
             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
-        if any(first in bound_names(each) for each in around):
+        if any(first in self._bound(each) for each in around):
             now = (self._locals.get(each.name, set()) for each in around)
             return dotted if any(first in names for names in now) else ""
         return dotted if first in self._globals else _imported(self._document, first, rest)
+
+    def _bound(self, function: ast.AST) -> frozenset[str]:
+        # found once: a function may have very many calls
+        if function not in self._before:
+            self._before[function] = frozenset(bound_names(function))
+        return self._before[function]
 
 
 def _literal(node: ast.expr) -> str:

@@ -9,6 +9,7 @@ before one is made.
 import errno
 import os
 import re
+import time
 from contextlib import suppress
 from typing import Final, Self
 
@@ -23,6 +24,7 @@ BUFFER_KILOBYTES: Final = 8192
 _OURS: Final = re.compile(r"privmigrate_(\d+)_(\d+)_[0-9a-f]{8}")
 _INSTANCES: Final = "instances"
 _CHUNK: Final = 1 << 20
+_BUSY_SECONDS: Final = 1.0
 
 
 class CannotTrace(PrivmigrateError):  # noqa: N818 - names the outcome
@@ -140,7 +142,17 @@ class Instance:
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1
-        self._tracefs.remove(self._name)
+        # a child that another thread starts has copies of our descriptors until it executes
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._tracefs.remove(self._name)
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_BUSY_SECONDS / 1000)
+            else:
+                return
 
     def open_marker(self) -> int:
         """A descriptor for lines that appear in the trace, with the global pid of their writer."""

@@ -185,8 +185,9 @@ class PrivContext:
 
         `within` are the seconds that this call may take, if that is less than any may.
         """
-        limits = (entrypoint.timeout or self.timeout, within)
-        timeout = min((each for each in limits if each is not None), default=None)
+        timeout = entrypoint.timeout or self.timeout
+        if within is not None and (timeout is None or within < timeout):
+            timeout = within
         channel = self.channel
         if channel is None or not channel.running:
             channel = self._restart(entrypoint.name)

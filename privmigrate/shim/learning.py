@@ -56,7 +56,10 @@ class Learning:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._stack.close()
+        try:
+            self._stack.close()
+        except OSError as error:  # the command has run, whatever becomes of the watching
+            self._log.to_syslog_only(client.WARNING, f"watching could not be ended: {error}")
 
     def keep(self, command: client.Command, status: int) -> None:
         """The command has ended: write down what it was granted."""

@@ -7,7 +7,7 @@ from privmigrate.callsites.site import Reason
 
 EXECUTOR = """
 class Executor:
-    def __init__(self, execute):
+    def __init__(self, execute=None):
         self.__execute = execute
     def _execute(self, *args, **kwargs):
         return self.__execute(*args, **kwargs)

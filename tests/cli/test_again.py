@@ -90,6 +90,30 @@ def test_what_a_rewritten_service_calls_stays_as_it_was(service: Service) -> Non
     assert service.generated() == after
 
 
+def test_a_list_that_was_checked_as_built_stays(make_service: Make) -> None:  # noqa: F811
+    """The value of a 'constant' that is assigned elsewhere too is known at run time alone."""
+    driver = (
+        "from svc import utils\n\n\nclass Driver:\n    PREFIX = ['env', 'LC_ALL=C']\n\n"
+        "    def __init__(self, conf):\n        if conf:\n"
+        "            Driver.PREFIX = ['env', 'LC_ALL=C', 'LVM_SYSTEM_DIR=/etc/lvm']\n\n"
+        "    def sizes(self, group):\n        cmd = Driver.PREFIX + ['lvs', group]\n"
+        "        return utils.execute(*cmd, run_as_root=True)\n"
+    )
+    filters = (
+        "lvs: EnvFilter, env, root, LC_ALL=C, lvs\n"
+        "lvs_in: EnvFilter, env, root, LC_ALL=C, LVM_SYSTEM_DIR=, lvs\n"
+    )
+    service = make_service(filters, driver=driver)
+    assert service.convert() in {0, 3}
+    before = service.generated()
+    assert service.rewrite() == 0
+    assert "(cmd)" in service.text("driver")
+    assert service.convert("--check") == 0
+    assert service.convert() == 0
+    assert without_lock(service.generated()) == without_lock(before)
+    assert service.rewrite("--check") == 0
+
+
 def test_the_report_tells_what_was_replaced(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
