@@ -22,7 +22,8 @@ def read(name):
     with open('/proc/self/' + name, 'rb') as file:
         return file.read()
 passing = (b'Pid', b'Tgid', b'Vm', b'Rss', b'voluntary', b'nonvoluntary', b'Ngid', b'NStgid',
-           b'NSpid', b'NSpgid', b'NSsid', b'State', b'HugetlbPages', b'Cpus', b'Mems', b'x86')
+           b'NSpid', b'NSpgid', b'NSsid', b'State', b'HugetlbPages', b'Cpus', b'Mems', b'x86',
+           b'SigQ')
 print([line for line in read('status').split(b'\\n') if not line.startswith(passing)])
 for number in sorted(map(int, os.listdir('/proc/self/fd'))):
     try:

@@ -119,7 +119,9 @@ def test_a_syslog_daemon_that_is_started_anew_gets_the_next_record(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
         again.bind(str(DEV_LOG))
         assert ours.execute(["echo", "after"])[1] == "after\n"
-        assert Records(again).wait_for(1) == ["after"]
+        records, number = Records(again), 1
+        while records.wait_for(number)[-1] != "after":  # the one before may have been as late
+            number += 1
     ours.close()
 
 
