@@ -62,10 +62,7 @@ def _confine(request: Request) -> None:
 
 def _ends(process: Process) -> bool:
     """Wait for the command; False if standard input ended first."""
-    poller = select.poll()
-    poller.register(process.pidfd, select.POLLIN)
-    poller.register(0, select.POLLHUP)
-    return any(fd == process.pidfd for fd, _ in poller.poll())
+    return process.ends_before(0, select.POLLHUP)
 
 
 def _run(request: Request) -> Answer:

@@ -253,22 +253,23 @@ def exchange(first: str, second: str) -> None:
         raise _error("renameat2")
 
 
-# Both structures are opaque, and smaller than this with every C library that is known.
-_Opaque = ctypes.c_ulong * 64
-_SignalSet = ctypes.c_ulong * 16
+# Both structures are opaque, and smaller than this with every C library that is known: 336 bytes
+# at most, with words of 32 bits as of 64. A set is of 1024 signals everywhere.
+_Opaque = ctypes.c_uint64 * 64
+_WORD = ctypes.sizeof(ctypes.c_ulong) * 8
+_SignalSet = ctypes.c_ulong * (1024 // _WORD)
 CAN_SPAWN: Final = hasattr(_libc, "posix_spawn_file_actions_addclosefrom_np")
 """Whether `posix_spawn` works here: with glibc 2.34 or newer."""
 
 
 @functools.cache
-def _spawn_attributes(flags: int) -> ctypes.Array[ctypes.c_ulong]:
+def _spawn_attributes(flags: int) -> ctypes.Array[ctypes.c_uint64]:
     """What is the same for every program: read by the C library and never written again."""
     attributes = _Opaque()
     _spawned(_libc.posix_spawnattr_init(attributes))
     defaults = _SignalSet()
-    bits = ctypes.sizeof(ctypes.c_ulong) * 8
     for number in _DEFAULT_SIGNALS:
-        defaults[(number - 1) // bits] |= 1 << (number - 1) % bits
+        defaults[(number - 1) // _WORD] |= 1 << (number - 1) % _WORD
     _spawned(_libc.posix_spawnattr_setsigdefault(attributes, defaults))
     _spawned(_libc.posix_spawnattr_setsigmask(attributes, _SignalSet()))
     flags |= _POSIX_SPAWN_SETSIGDEF | _POSIX_SPAWN_SETSIGMASK

@@ -5,6 +5,7 @@ Capabilities, no_new_privs and namespaces belong to threads; most changes of the
 difference.
 """
 
+import errno
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,7 +14,10 @@ _Result = TypeVar("_Result")
 
 
 def call_in_thread(call: Callable[[], _Result]) -> _Result:
-    """Give what `call` gives in a new thread, or raise what it raises; wait for its end."""
+    """Give what `call` gives in a new thread, or raise what it raises; wait for its end.
+
+    Raise OSError where there can be no more threads, as where there can be no more processes.
+    """
     results: list[_Result] = []
     errors: list[BaseException] = []
     done = allocate_lock()
@@ -27,7 +31,10 @@ def call_in_thread(call: Callable[[], _Result]) -> _Result:
         finally:
             done.release()
 
-    start_new_thread(run, ())
+    try:
+        start_new_thread(run, ())
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from None
     done.acquire()
     if errors:
         raise errors[0]

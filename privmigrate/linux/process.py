@@ -20,6 +20,7 @@ from privmigrate.linux import _libc
 
 _SO_PEERPIDFD: Final = 77  # asm-generic/socket.h, Linux 6.5
 _UCRED: Final = struct.Struct("3i")
+_LOOK_AGAIN: Final = 20  # milliseconds, where a child's end cannot be polled
 _START_TIME: Final = 19  # field 22 of proc_pid_stat(5), counted behind the name
 
 
@@ -59,15 +60,19 @@ class Process:
     """A child that was started by `spawn`: its pid and pidfd.
 
     Any thread may wait for it and signal it. Close it, or use it in `with`, to give the pidfd
-    back. The pidfd may be polled for POLLIN, which says that the child has ended: until it is
-    reaped by `wait` or `poll`, what is left of its process group can still be killed.
+    back. The child may be looked at after its end: until it is reaped by `wait` or `poll`, what is
+    left of its process group can still be killed.
+
+    Without a pidfd, -1, it goes by its pid, which is no other's before it is reaped: so a child
+    that runs already is not lost where no descriptor is left.
     """
 
-    __slots__ = ("_code", "_reaping", "pid", "pidfd")
+    __slots__ = ("_by_pid", "_code", "_reaping", "pid", "pidfd")
 
     def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
         self.pidfd = pidfd
+        self._by_pid = pidfd < 0
         self._code: int | None = None
         # INV-8: between the reaping and the note that it happened, nobody may use the pid
         self._reaping = allocate_lock()
@@ -86,11 +91,34 @@ class Process:
         """As a shell gives it, 128 + n for signal n; None until `wait` or `poll` has seen it."""
         return self._code
 
+    def _waitid(self, flags: int) -> os.waitid_result | None:
+        if self._by_pid:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | flags)
+        return os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | flags)
+
+    def wait_unreaped(self) -> os.waitid_result | None:
+        """Wait for the end and say how it was; the child stays to be reaped."""
+        return self._waitid(os.WNOWAIT)
+
+    def ends_before(self, fd: int, events: int = select.POLLIN) -> bool:
+        """Wait for the end, or until there is something at `fd`; reap nothing."""
+        poller = select.poll()
+        poller.register(fd, events)
+        if not self._by_pid:
+            poller.register(self.pidfd, select.POLLIN)
+            return any(ready == self.pidfd for ready, _ in poller.poll())
+        while True:
+            ready = poller.poll(_LOOK_AGAIN)
+            if self._waitid(os.WNOWAIT | os.WNOHANG) is not None:
+                return True
+            if ready:
+                return False
+
     def poll(self) -> int | None:
         """Reap the child if it has ended, without waiting."""
         with self._reaping:
             if self._code is None:
-                result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+                result = self._waitid(os.WNOHANG)
                 if result is not None:
                     ended = result.si_code == os.CLD_EXITED
                     self._code = result.si_status if ended else SIGNAL_BASE + result.si_status
@@ -103,20 +131,28 @@ class Process:
             if deadline is None:
                 # another thread may reap it between our look and our wait: then `poll` knows
                 with suppress(ChildProcessError):
-                    os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT)
+                    self.wait_unreaped()
                 continue
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
             poller = select.poll()
-            poller.register(self.pidfd, select.POLLIN)
-            poller.poll(math.ceil(left * 1000))
+            milliseconds = math.ceil(left * 1000)
+            if self._by_pid:
+                milliseconds = min(milliseconds, _LOOK_AGAIN)
+            else:
+                poller.register(self.pidfd, select.POLLIN)
+            poller.poll(milliseconds)
         return self._code
 
     def send(self, number: int) -> None:
         """Signal the child; nothing happens if it was reaped."""
         with self._reaping:
-            if self._code is None:
+            if self._code is not None:
+                return
+            if self._by_pid:
+                os.kill(self.pid, number)
+            else:
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def kill_group(self) -> None:

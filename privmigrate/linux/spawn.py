@@ -255,13 +255,11 @@ def _variable(name: str | bytes, value: str | bytes) -> bytes:
 
 
 def _own(pid: int) -> Process:
-    """Take a child by its pidfd, or end it."""
+    """Take a child by its pidfd; what runs already must not be lost for want of a descriptor."""
     try:
         return Process(pid, os.pidfd_open(pid))
     except OSError:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise
+        return Process(pid, -1)
 
 
 def _descriptor(fd: int | None) -> int:

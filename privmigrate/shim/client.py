@@ -38,6 +38,7 @@ SI_KERNEL = 0x80
 INFO, WARNING, ERROR = 20, 30, 40
 SYSLOG = {INFO: 6, WARNING: 4, ERROR: 3}
 NOTICE = 5
+LONGEST_LINE, LONGEST_ARGV = 1 << 16, 1 << 15  # bytes; a datagram of 200 kB is never delivered
 NETNS = ("net", "netn", "netns")
 EXEC = ("e", "ex", "exe", "exec")
 CHAINS = "HNG"  # ChainingFilter, IpNetnsExecFilter, ChainingRegExpFilter
@@ -96,7 +97,7 @@ def sign(path: str, kind: str) -> str:
 def hash_key(key: str) -> int:
     """Spread keys over buckets, the same in every process (`hash` is not)."""
     value = 5381
-    for byte in key.encode("utf-8", "surrogateescape"):
+    for byte in key.encode("utf-8", "surrogatepass"):
         value = (value * 33 ^ byte) & 0xFFFFFFFF
     return value
 
@@ -539,14 +540,28 @@ class Log:
         """
         if not text.isprintable():
             text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        line = f"<{self.facility << 3 | priority}>{self.ident}: {text}\0"
+        line = f"<{self.facility << 3 | priority}>{self.ident}: {text}".encode("utf-8", "replace")
+        if len(line) > LONGEST_LINE:
+            line = line[:LONGEST_LINE] + b"..."
         try:
-            if self.socket is None:
-                self.socket = connect_syslog()
-            self.socket.sendall(line.encode("utf-8", "replace"))
+            self.deliver(line + b"\0")
         except OSError as error:
             if priority != NOTICE:  # where there is no syslog, there is no audit trail
                 print(f"{self.ident}: not logged: {error.strerror}: {text}", file=sys.stderr)
+
+    def deliver(self, line: bytes) -> None:
+        """Send it, on a new connection where the syslog daemon has been started anew."""
+        sock = self.socket
+        if sock is not None:
+            try:
+                sock.sendall(line)
+            except OSError:
+                self.socket = None
+            else:
+                return
+        sock = connect_syslog()
+        sock.sendall(line)
+        self.socket = sock
 
 
 def connect_syslog() -> "_socket.socket":
@@ -599,6 +614,20 @@ def quote(text: str) -> str:
     return f'"{"".join(found)}"'
 
 
+def listed(argv: "Sequence[str]") -> str:
+    """A JSON array of the words, of which no caller can make more than syslog takes."""
+    found: list[str] = []
+    left = LONGEST_ARGV
+    for place, word in enumerate(argv):
+        text = quote(word)
+        if len(text) > left:
+            cut = quote(f"{word[: left // 12]}... and {len(argv) - place - 1} more words")
+            return f"[{', '.join([*found, cut])}]"
+        left -= len(text) + 2
+        found.append(text)
+    return f"[{', '.join(found)}]"
+
+
 def audit(log: Log, command: Command, **values: str) -> None:
     """One record of one command; its fields are named in docs/shim.md."""
     mask = "all" if command.capabilities is None else f"{command.capabilities:x}"
@@ -607,7 +636,7 @@ def audit(log: Log, command: Command, **values: str) -> None:
         "uid": str(posix.getuid()),
         "run_as": quote(command.user),
         "filter": quote(command.name),
-        "argv": f"[{', '.join(quote(word) for word in mask_secrets(command.argv))}]",
+        "argv": listed(mask_secrets(command.argv)),
         "capabilities": quote(mask),
         **values,
     }

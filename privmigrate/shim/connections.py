@@ -11,7 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from privmigrate.errors import EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED, Refused
@@ -43,6 +43,7 @@ class Server(ABC):
         """Serve until stopped by a signal, a client, or for want of commands."""
         for number in _STOPPING:
             signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, nobody could say how one ended
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
         limit = self.executor.built.config.daemon_timeout
@@ -50,6 +51,7 @@ class Server(ABC):
         self.report.write()
         while not self._stop.wait(1):
             self.report.write()
+            self.executor.trail.write(wait=False)
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
@@ -63,7 +65,10 @@ class Server(ABC):
                 # whoever waits for a request ends; whoever runs one may still answer
                 _shutdown(sock, socket.SHUT_RD)
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(1)
+                self.executor.trail.write(wait=False)  # of a client that does not read its answer
+        self.executor.trail.write()
         self.report.remove()
 
     def stop(self) -> None:
@@ -109,7 +114,9 @@ class Server(ABC):
     def _serve_connection(self, sock: socket.socket) -> None:
         try:
             self.answer(sock)
-        except (EOFError, OSError, Refused):
+        except Refused as refused:
+            self.executor.log.to_syslog_only(client.ERROR, f"refused: {refused}")
+        except (EOFError, OSError):
             return
         except Outgrown:
             self.stop()
@@ -118,36 +125,51 @@ class Server(ABC):
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """Take one of `max_commands` places, and do not count as idle in it."""
+        """Do not count as idle in it."""
         with self._lock:
             self._running += 1
         try:
-            with self._slots:
-                yield
+            yield
         finally:
             with self._lock:
                 self._running -= 1
                 self._used = time.monotonic()
 
+    def place(self) -> AbstractContextManager[object]:
+        """Wait for one of `max_commands` places; for no longer than the command runs."""
+        return self._slots
+
     def start(
         self, command: client.Command, streams: Streams, *, cwd: str | None = None, umask: int = -1
     ) -> Started:
-        """Start what was prepared."""
+        """Start what was prepared; raise client.Quit where it cannot be, with what to tell."""
         log = self.executor.log
         if log.to_syslog:
             log.write(client.INFO, client.describe(command, self.executor.environ))
         try:
             started = self.executor.start(command, streams, cwd=cwd, umask=umask)
-        except OSError as error:
-            self.report.count("failed", f"{command.executable}: {error.strerror}")
-            raise
+        except (OSError, ValueError) as error:
+            why = f"{command.executable}: {getattr(error, 'strerror', None) or error}"
+            self.report.count("failed", why)
+            raise client.Quit(client.EXIT_FAILED, why) from None
         self.report.count("run")
         return started
+
+    def refuse(self, why: str) -> None:
+        """Note what was asked that is no command."""
+        self.report.count("refused", f"refused: {why}")
+        self.executor.log.to_syslog_only(client.ERROR, f"refused: {why}")
+
+    def _prepare(self, argv: list[str], environ: dict[bytes, bytes] | None) -> client.Command:
+        try:
+            return self.executor.prepare(argv, environ)
+        except (OSError, ValueError) as error:  # a word with NUL, a file that went away
+            raise client.Quit(client.EXIT_FAILED, f"{argv[:1]}: {error}") from None
 
     def prepare(self, argv: list[str], environ: dict[bytes, bytes] | None = None) -> client.Command:
         """Decide what runs, and log as oslo-rootwrap-daemon does if nothing is to."""
         try:
-            return self.executor.prepare(argv, environ)
+            return self._prepare(argv, environ)
         except client.Quit as quit_:
             log, words = self.executor.log, " ".join(argv)
             self.report.count("refused", quit_.message)

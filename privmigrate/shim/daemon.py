@@ -13,7 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
-from privmigrate.errors import EXIT_BAD_CONFIG, InputError, PrivmigrateError, Refused
+from privmigrate.errors import (
+    EXIT_BAD_CONFIG,
+    EXIT_NO_EXECUTABLE,
+    EXIT_UNAUTHORIZED,
+    InputError,
+    PrivmigrateError,
+    Refused,
+)
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
 from privmigrate.linux.credentials import Identity
 from privmigrate.linux.process import Process
@@ -25,6 +32,7 @@ from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, s
 from privmigrate.shim.learning import Learning
 from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
+from privmigrate.shim.trail import Trail
 from privmigrate.shim.watch import Watch
 
 _CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
@@ -47,28 +55,24 @@ class Streams:
 class Started:
     """A command that runs, and what the audit trail will say of it.
 
-    Used in `with`: at the end, and not before whoever waits for the command was told, the record
-    is written.
+    Used in `with`: its record is kept when it ends, and written behind the answer to whoever waits.
     """
 
     process: Process
     command: client.Command
-    log: client.Log | None
-    by: str
+    trail: Trail | None
     begin: float
     learning: Learning | None = None
     _status: int | None = None
-    _seconds: float = 0.0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        status = self.wait()
+        self.wait()
         self.process.close()
-        if self.log is not None:
-            values = {"status": str(status), "seconds": f"{self._seconds:.3f}"}
-            client.audit(self.log, self.command, by=self.by, **values)
+        if self.trail is not None:
+            self.trail.write()
 
     def wait(self) -> int:
         """The exit status as subprocess gives it: -n for signal n."""
@@ -82,12 +86,14 @@ class Started:
         return self._status
 
     def _wait(self) -> int:
-        result = os.waitid(os.P_PIDFD, self.process.pidfd, os.WEXITED | os.WNOWAIT)
+        result = self.process.wait_unreaped()
         self.process.wait()
-        self._seconds = time.monotonic() - self.begin
-        if result is None:
-            return client.EXIT_FAILED
-        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+        status = client.EXIT_FAILED
+        if result is not None:
+            status = result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+        if self.trail is not None:
+            self.trail.keep(self.command, status, time.monotonic() - self.begin)
+        return status
 
 
 class Executor:
@@ -107,7 +113,8 @@ class Executor:
         self._name: Final = name
         self._held: CapabilitySet | None = None
         self.log: Final = client.Log(name, self._index.syslog)
-        self._by: Final = client.log_name(self.environ)  # a daemon stays who it is
+        # a daemon stays who it is
+        self.trail: Final = Trail(self.log, client.log_name(self.environ))
 
     @property
     def built(self) -> Built:
@@ -155,6 +162,7 @@ class Executor:
         if built.settings.strict:
             confirm(built.config, argv, command)
         client.judge(index, command)
+        client.user_id(command.user)  # nothing was promised yet if there is none
         mask = command.capabilities
         if self._held is not None and (mask is None or CapabilitySet(mask) - self._held):
             raise Outgrown(f"{command.name} needs what this daemon gave up")
@@ -168,15 +176,14 @@ class Executor:
         Without a folder, and with umask -1, these are our own.
         """
         begin = time.monotonic()
-        log = self.log if self._index.audit else None
-        by = self._by if log else ""
+        trail = self.trail if self._index.audit else None
         if self._built.settings.mode != "learn" or os.geteuid():
-            return Started(self._spawn(command, streams, cwd, umask), command, log, by, begin)
+            return Started(self._spawn(command, streams, cwd, umask), command, trail, begin)
         with ExitStack() as stack:
             learning = stack.enter_context(Learning(self._source.path, self.log))
             process = self._spawn(command, streams, cwd, umask)
             stack.pop_all()  # from now on it ends with the command
-        return Started(process, command, log, by, begin, learning)
+        return Started(process, command, trail, begin, learning)
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
@@ -216,6 +223,11 @@ class Executor:
         if command.capabilities is None or os.geteuid():
             return spawn(program)
         return spawn(program, capabilities=CapabilitySet(command.capabilities))
+
+
+def told(quit_: client.Quit) -> str:
+    """What a caller hears beside the status: of a denial nothing, as from oslo.rootwrap."""
+    return "" if quit_.status in {EXIT_NO_EXECUTABLE, EXIT_UNAUTHORIZED} else quit_.message
 
 
 def _servable(built: Built, file: str) -> Built:

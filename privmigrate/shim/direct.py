@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from privmigrate.shim import client
-from privmigrate.shim.daemon import Started, Streams
+from privmigrate.shim.daemon import Started, Streams, told
 from privmigrate.shim.frames import BEGUN, pack_result, receive_request
 
 
@@ -14,6 +14,9 @@ class Starter(Protocol):
     """What of a server is needed here."""
 
     def using(self) -> AbstractContextManager[None]:
+        """Do not count as idle in it."""
+
+    def place(self) -> AbstractContextManager[object]:
         """Wait for a free place."""
 
     def prepare(self, argv: list[str]) -> client.Command:
@@ -28,7 +31,7 @@ def serve_direct(sock: socket.socket, server: Starter) -> None:
     while True:
         argv, descriptors = receive_request(sock)
         try:
-            with server.using():
+            with server.using(), server.place():
                 _run(sock, argv, server, descriptors)
         finally:
             for descriptor in descriptors:
@@ -39,14 +42,13 @@ def _run(sock: socket.socket, argv: list[str], server: Starter, descriptors: lis
     try:
         ready = server.prepare(argv)
     except client.Quit as quit_:
-        message = quit_.message if quit_.status == client.EXIT_BAD_CONFIG else ""
-        sock.sendall(BEGUN + pack_result(quit_.status, message))
+        sock.sendall(BEGUN + pack_result(quit_.status, told(quit_)))
         return
     sock.sendall(BEGUN)
     try:
         started = server.start(ready, Streams(*descriptors))
-    except OSError as error:
-        sock.sendall(pack_result(client.EXIT_FAILED, f"{argv[:1]}: {error.strerror}"))
+    except client.Quit as quit_:
+        sock.sendall(pack_result(quit_.status, quit_.message))
         return
     with started:
         # the command alone holds its ends, or whoever reads would never see their end

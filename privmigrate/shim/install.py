@@ -254,7 +254,11 @@ def uninstall(service: str, root: str, *, force: bool = False) -> tuple[str, ...
             continue
         _take_back(step, root)
         said.append(f"{'restored' if step.original or step.diverted else 'removed'} {step.path}")
-    os.unlink(inside(root, manifest_path(service)))  # noqa: PTH108
+    manifest = inside(root, manifest_path(service))
+    os.unlink(manifest)  # noqa: PTH108
+    with suppress(OSError):  # our own folders, where nothing else is in them
+        for folder in (MANIFESTS, os.path.dirname(MANIFESTS)):  # noqa: PTH120
+            os.rmdir(inside(root, folder))  # noqa: PTH106
     return tuple(said)
 
 

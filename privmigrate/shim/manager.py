@@ -74,8 +74,17 @@ def dumps(value: object) -> bytes:
 
 
 def receive(sock: socket.socket) -> object:
-    """Receive one JSON value; raise Refused if it is none."""
-    return loads(receive_bytes(sock))
+    """Receive one JSON value; raise Refused if it is none, with the next message still in step."""
+    (size,) = _LENGTH.unpack(receive_exactly(sock, _LENGTH.size))
+    if size <= MAX_MESSAGE:
+        return loads(receive_exactly(sock, size))
+    left = size
+    while left:
+        chunk = sock.recv(min(left, 1 << 20))
+        if not chunk:
+            raise EOFError
+        left -= len(chunk)
+    raise Refused(f"a message of {size} bytes")
 
 
 def loads(payload: bytes) -> object:

@@ -9,7 +9,6 @@ happened, and runs the command itself. After `B` (begun) that would be to run it
 import array
 import os
 import resource
-import select
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -180,7 +179,7 @@ class OneShotServer(Server):
         if why := why_not(pid, descriptors, in_group=self._in_group):
             self.decline(sock, why)
             return
-        with self.using():
+        with self.using(), self.place():
             try:
                 command = self.prepare(list(request.argv), request.environ)
             except (client.Quit, Outgrown) as error:
@@ -198,8 +197,8 @@ class OneShotServer(Server):
             try:
                 streams = Streams(*descriptors[:3])
                 started = self.start(command, streams, cwd=folder, umask=request.umask)
-            except OSError as error:
-                sock.send(b"F" + f"{command.executable}: {error.strerror}".encode())
+            except client.Quit as quit_:
+                sock.send(b"F" + client.encode(quit_.message))
                 return
             with started:
                 while descriptors:
@@ -215,15 +214,9 @@ class OneShotServer(Server):
 
 def _watch(sock: socket.socket, started: Started) -> None:
     """Pass on signals until the command ends; a client that is gone leaves it, as rootwrap's."""
-    poller = select.poll()
-    poller.register(started.process.pidfd, select.POLLIN)
-    poller.register(sock, select.POLLIN)
-    while True:
-        ready = dict(poller.poll())
-        if started.process.pidfd in ready:
-            return
+    while not started.process.ends_before(sock.fileno()):
         data = sock.recv(_LONGEST)
         if not data:
-            poller.unregister(sock)
-        elif data[:1] == b"K" and data[1:].isdigit():
+            return
+        if data[:1] == b"K" and data[1:].isdigit():
             started.process.send(int(data[1:]))

@@ -43,7 +43,6 @@ class Report:
         text = json.dumps(value)
         if text == self._written or os.geteuid():
             return
-        self._written = text
         temporary = f"{self._path}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -51,13 +50,19 @@ class Report:
                 file.write(text)
             with _alone():
                 os.rename(temporary, self._path)  # noqa: PTH104 - pathlib costs 5 ms
-        except OSError:
+        except OSError:  # a full disk: the next time, then
+            self._unlink(temporary)
             return
+        self._written = text
 
     def remove(self) -> None:
         """Take the file away at the end."""
+        self._unlink(self._path)
+
+    @staticmethod
+    def _unlink(path: str) -> None:
         try:
-            os.unlink(self._path)  # noqa: PTH108 - as above
+            os.unlink(path)  # noqa: PTH108 - as above
         except OSError:
             return
 

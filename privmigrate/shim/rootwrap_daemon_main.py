@@ -23,7 +23,7 @@ from privmigrate.errors import (
 from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client, manager
 from privmigrate.shim.connections import Server
-from privmigrate.shim.daemon import Executor, Streams
+from privmigrate.shim.daemon import Executor, Outgrown, Streams, told
 from privmigrate.shim.direct import serve_direct
 from privmigrate.shim.index import Source
 from privmigrate.shim.pipes import communicate
@@ -52,7 +52,7 @@ class ManagerServer(Server):
         """Speak the manager protocol, or our own with our own client."""
         manager.challenge(sock, self._key)
         manager.answer_challenge(sock, self._key)
-        match manager.receive(sock):
+        match self._receive(sock):
             case [_, "accept_connection", _, _]:
                 manager.send(sock, [manager.RETURN, None])
                 self._serve_proxy(sock)
@@ -65,48 +65,77 @@ class ManagerServer(Server):
             case [_, "privmigrate", _, _]:
                 manager.send(sock, [manager.RETURN, None])
                 serve_direct(sock, self)
-            case _:
-                manager.send(sock, [manager.TRACEBACK, "unrecognized request"])
+            case request:
+                self._refuse(sock, request)
 
     def _serve_proxy(self, sock: socket.socket) -> None:
         while not self.is_stopping():
-            match manager.receive(sock):
-                case [_, "run_one_command", [list() as argv, *rest], _] if all(
-                    isinstance(word, str) for word in argv
-                ):
-                    stdin = rest[0] if rest else None
+            match self._receive(sock):
+                case [_, "run_one_command", list() as values, _]:
                     with self.using():
-                        self._run(sock, [str(word) for word in argv], stdin)
+                        self._run(sock, values)
                 case [_, "shutdown", _, _]:
                     manager.send(sock, [manager.RETURN, None])
                     self.stop()
-                case [_, str() as method, *_] if method in _EXPOSED:
+                case [_, str() as method, *_] if method in _EXPOSED and method != "run_one_command":
                     manager.send(sock, [manager.RETURN, None])
-                case _:
-                    manager.send(sock, [manager.TRACEBACK, "unrecognized request"])
+                case request:
+                    self._refuse(sock, request)
 
-    def _run(self, sock: socket.socket, argv: list[str], stdin: object) -> None:
-        data = b""
-        if isinstance(stdin, str):
-            data = os.fsencode(stdin)
-        elif isinstance(stdin, bytes):
-            data = stdin
+    def _receive(self, sock: socket.socket) -> object:
+        """Receive a request, or why there is none, which `_refuse` answers."""
+        try:
+            return manager.receive(sock)
+        except Refused as refused:
+            return refused
+
+    def _refuse(self, sock: socket.socket, request: object) -> None:
+        why = str(request) if isinstance(request, Refused) else "unrecognized request"
+        self.refuse(why)
+        manager.send(sock, [manager.TRACEBACK, why])
+
+    def _run(self, sock: socket.socket, values: list[object]) -> None:
         with ExitStack() as at_end:
 
             def start(*ends: int) -> Callable[[], int]:
                 return at_end.enter_context(self.start(ready, Streams(*ends))).wait
 
             try:
-                ready = self.prepare(argv)
-                status, out, err = communicate(start, data)
+                argv, data = _parse(values)
+                with self.place():  # not while a caller takes its time to read the answer
+                    ready = self.prepare(argv)
+                    status, out, err = communicate(start, data)
             except client.Quit as quit_:
-                message = quit_.message if quit_.status == EXIT_BAD_CONFIG else ""
-                answer = [manager.RETURN, [quit_.status, "", message]]
-            except OSError as error:
-                answer = [manager.UNSERIALIZABLE, f"{argv[:1]}: {error}"]
+                answer: list[object] = [manager.RETURN, [quit_.status, "", told(quit_)]]
+                if quit_.status == client.EXIT_FAILED:
+                    answer = [manager.UNSERIALIZABLE, quit_.message]
+            except Refused as refused:
+                self.refuse(str(refused))
+                answer = [manager.UNSERIALIZABLE, str(refused)]
+            except Outgrown:
+                raise
+            except Exception as error:  # noqa: BLE001 - if nobody answers, the client sends it again
+                answer = [manager.UNSERIALIZABLE, f"{type(error).__name__}: {error}"]
             else:
                 answer = [manager.RETURN, [status, os.fsdecode(out), os.fsdecode(err)]]
             manager.send(sock, answer)
+
+
+def _parse(values: list[object]) -> tuple[list[str], bytes]:
+    """Read a command's words and its input; raise Refused where they are no texts."""
+    found = values[0] if values and isinstance(values[0], list) else []
+    words = [os.fsdecode(word) for word in found if isinstance(word, str | bytes)]
+    if not values or found is not values[0] or len(words) != len(found):
+        raise Refused("a command is no list of words")
+    stdin = values[1] if len(values) > 1 else None
+    if stdin is None:
+        return words, b""
+    if not isinstance(stdin, str | bytes):
+        raise Refused("a command's input is no text")
+    try:
+        return words, os.fsencode(stdin)
+    except UnicodeEncodeError as error:
+        raise Refused(f"a command's input cannot be encoded: {error.reason}") from None
 
 
 def command() -> int:

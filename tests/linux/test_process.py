@@ -1,13 +1,17 @@
 """Children and peers by handles that cannot come to mean another process."""
 
 import os
+import resource
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from privmigrate.linux import disposable
 from privmigrate.linux.process import read_peer, read_start_time
 from privmigrate.linux.spawn import Program, spawn
 
@@ -92,3 +96,61 @@ def test_the_peer_of_a_socket() -> None:
 def test_the_start_time_tells_processes_apart() -> None:
     pid = os.getpid()
     assert read_start_time(pid) >= read_start_time(os.getppid()) > 0
+
+
+def in_a_child(work: Callable[[], int]) -> int:
+    """Let another process do it, which may spoil itself; give its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(work())
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def without_descriptors() -> int:
+    null = os.open("/dev/null", os.O_RDWR)
+    program = Program("/bin/sh", ("sh", "-c", "sleep 0.05; exit 7"), {}, "/", -1, null, null, null)
+    sleeping = program._replace(argv=("sh", "-c", "exec sleep 60"))
+    silent, other = os.pipe()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (other + 1, other + 1))
+    with suppress(OSError):
+        while True:
+            os.dup(null)
+    with spawn(program) as process:
+        if process.pidfd >= 0 or process.wait(timeout=0.001) is not None:
+            return 1
+        if not process.ends_before(silent) or not process.wait_unreaped():
+            return 2
+        if process.wait() != 7:
+            return 3
+    with spawn(sleeping) as process:
+        os.write(other, b"x")
+        if process.ends_before(silent):
+            return 4
+        process.send(signal.SIGTERM)
+        if process.wait(timeout=10) != 128 + signal.SIGTERM:
+            return 5
+        process.send(signal.SIGTERM)
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return 6
+
+
+def test_a_child_is_not_lost_where_no_descriptor_is_left() -> None:
+    """It runs already: to kill it half-way would be worse than to go by its pid."""
+    assert in_a_child(without_descriptors) == 0
+
+
+def test_no_more_threads_is_an_error_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was started, so whoever asked may be told as of every other failure."""
+
+    def refuse(*_arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(disposable, "start_new_thread", refuse)
+    with pytest.raises(BlockingIOError, match="can't start new thread"):
+        disposable.call_in_thread(os.getpid)

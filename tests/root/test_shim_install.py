@@ -90,6 +90,8 @@ def test_everything_is_put_back_byte_for_byte(image: Path, way: str) -> None:
     assert install(image, *words) == 2  # it is installed
     assert main(["shim", "uninstall", "--service", "cinder", "--root", str(image)]) == 0
     assert state(image) == before
+    assert not (image / "var/lib/privmigrate").exists()
+    assert (image / "var/lib").exists()
 
 
 @pytest.mark.parametrize("way", WAYS)
