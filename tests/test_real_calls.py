@@ -112,7 +112,7 @@ def test_entrypoints_can_take_the_place_of_most_direct_calls(
 
 SAMPLES: tuple[str, ...] = (
     "/a/source_snap", "/a/dest_share", "a", "/a", "1", "/dev/x", "a/b", "10.0.0.1", "a:b",
-    "x,password=y,domain=z", "a@b", "1G",
+    "x,password=y,domain=z", "a@b", "1G", "rm -f /a/*.conf", "echo 'a' > /a",
 )  # fmt: skip
 
 
