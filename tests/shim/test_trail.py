@@ -141,6 +141,8 @@ def test_an_answer_does_not_wait_for_syslog(syslog: socket.socket, config: Path)
     """A syslog daemon that hangs: its queue fills up, and the last answers arrive all the same."""
     ours = Client([*OURS_COMMAND, str(config)])
     pid = int(ours.execute(["sh", "-c", "echo $PPID"])[1])
+    records = Records(syslog)
+    records.wait_for(1)  # or the next command would wait for this record's turn
     full = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     full.connect(str(DEV_LOG))
     full.setblocking(False)
@@ -151,7 +153,7 @@ def test_an_answer_does_not_wait_for_syslog(syslog: socket.socket, config: Path)
         pass
     assert ours.execute(["echo", "answered"])[1] == "answered\n"
     os.kill(pid, signal.SIGTERM)  # it must not end before the record is delivered
-    assert "answered" in Records(syslog).wait_for(2)[-1]
+    assert "answered" in records.wait_for(2)[-1]
     full.close()
 
 
