@@ -18,7 +18,7 @@ import signal as signals
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -43,7 +43,7 @@ from privmigrate.privsep.entrypoint import CommandEntrypoint
 from privmigrate.privsep.execute import PLANNING, ExecResult, Planned
 from privmigrate.privsep.messages import CALL, Encoder, ProtocolError, decode
 from tools.hostile_values import Maker
-from tools.rewrite_sources import CACHE, SOURCES, inside
+from tools.rewrite_sources import CACHE, SOURCES
 
 _MOST_OF_ONE: Final = 3
 _OPERATORS: Final = ";&|()<>`$\n"
@@ -307,7 +307,7 @@ def service(name: str, work: Path, change: Callable[[str], str] = _same) -> Iter
     given = [str(path) for each in where for path in (CACHE / each).rglob("rootwrap.d")]
     sources = read_sources(given)
     rules = relabel(sources.rules, sources.labels)
-    with inside(CACHE / "sources" / folder):
+    with chdir(CACHE / "sources" / folder):
         sites = find_sites([package]).sites
     options = Options(package=made, exec_dirs=sources.exec_dirs)
     conversion = convert(rules, options, Disk(None, {}), sites)

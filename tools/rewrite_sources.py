@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,17 +63,6 @@ class Measured:
     again: int
 
 
-@contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    """Run what follows in this folder: names in reports are relative to it."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """A copy of a project in which calls were replaced.
@@ -99,7 +88,7 @@ def rewrite_copy(name: str, source: Path, work: Path) -> Rewritten:
     taken = (source / package / "privileged").exists()
     to = f"{package}.{'entrypoints' if taken else 'privileged'}"
     command = ("rewrite", package, "--to", to, *given)
-    with inside(work):
+    with chdir(work):
         run("convert", *filters, "--callsites", package, "--package", to)
         before = {path: path.read_bytes() for path in Path(package).rglob("*.py")}
         told = json.loads(run(*command, "--prove", "proofs", "--json"))
@@ -111,7 +100,7 @@ def rewritten(name: str, work: Path) -> Measured:
     """Rewrite a copy of a project in `work`."""
     source = CACHE / "sources" / SOURCES[name][0]
     done = rewrite_copy(name, source, work)
-    with inside(work):
+    with chdir(work):
         again = json.loads(run(*done.command, "--check", "--json"))
         proven, unproven = prove() if done.changed else (0, ())
         findings = lint(work, done.changed) - lint(source, done.changed)

@@ -56,14 +56,19 @@ class Service:
 
     def proven(self) -> str:
         """What pytest says of the proofs in `proofs`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "proofs"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": "."},
-        )
-        return done.stdout
+        return run_proofs()
+
+
+def run_proofs() -> str:
+    """What pytest says of the proofs in `proofs`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "proofs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    return done.stdout
 
 
 Make = Callable[..., Service]

@@ -1,14 +1,12 @@
 """``privmigrate rewrite``, from a service on rootwrap to one on entrypoints, and proven."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from privmigrate.cli import main
+from tests.cli.services import run_proofs
 
 FILTERS = """\
 [Filters]
@@ -173,25 +171,13 @@ def test_everything_as_data(service: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_every_call_is_proven(service: Path) -> None:
     assert main([*REWRITE, "--prove", "proofs"]) == 0
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "proofs"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert "3 passed" in done.stdout, done.stdout
+    said = run_proofs()
+    assert "3 passed" in said, said
     # a proof that could not fail would prove nothing
     [proof] = Path("proofs").glob("test_*driver.py")
     proof.write_text(proof.read_text().replace("'777'", "'776'"))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "proofs"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert "1 failed, 2 passed" in done.stdout, done.stdout
+    said = run_proofs()
+    assert "1 failed, 2 passed" in said, said
 
 
 def test_the_proof_of_an_unchanged_service_is_written_again(service: Path) -> None:

@@ -6,7 +6,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -94,16 +94,6 @@ def limited() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
-@contextmanager
-def standing_in(folder: str) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 Around = Callable[[], object]
 ROWS: dict[str, tuple[dict[str, object], tuple[Around, ...]]] = {
     "plain": ({}, ()),
@@ -113,10 +103,10 @@ ROWS: dict[str, tuple[dict[str, object], tuple[Around, ...]]] = {
     "an environment of texts": ({"environment": {"Ä": "é\udcff", "B": ""}}, ()),
     "words of all kinds": ({"argv": ("", "-", "é", "\udcff", b"\xff", " a\nb", "")}, ()),
     "many words": ({"argv": ("x",) * 20_000}, ()),
-    "our folder": ({"cwd": None}, (lambda: standing_in("/usr"),)),
+    "our folder": ({"cwd": None}, (lambda: chdir("/usr"),)),
     "a folder": ({"cwd": "/usr"}, ()),
     "a folder of bytes": ({"cwd": b"/usr/../usr/lib"}, ()),
-    "a relative folder": ({"cwd": "lib"}, (lambda: standing_in("/usr"),)),
+    "a relative folder": ({"cwd": "lib"}, (lambda: chdir("/usr"),)),
     "a group": ({"new_group": True}, ()),
     "a session": ({"new_session": True}, ()),
     "both": ({"new_session": True, "new_group": True}, ()),
@@ -204,7 +194,7 @@ def test_it_fails_alike(row: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     base: dict[str, object] = {"argv": ("x",), "environment": USUAL, "umask": -1}
     streams = {"stdin": null, "stdout": null, "stderr": null}
     found = []
-    with standing_in(str(tmp_path)):
+    with chdir(tmp_path):
         for can in (True, False):
             monkeypatch.setattr(_libc, "CAN_SPAWN", can)
             with pytest.raises(OSError, match=r"\[Errno") as caught:
