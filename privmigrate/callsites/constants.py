@@ -8,11 +8,12 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.callsites.frame import Frame, State
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import Assignment, Class, Function, Module
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin, Reason
+from privmigrate.callsites.state import State
 from privmigrate.callsites.values import (
     PASSED,
     Guard,
@@ -208,8 +209,8 @@ class Constants:
         """Evaluate an expression outside of a running function."""
         if node not in self._static:
             self._static[node] = None
-            frame = Frame(module, None, self._around(node, owner, function))
-            found = Evaluator(self.analysis, frame, State()).value(node)
+            state = State(outer=self._around(node, owner, function))
+            found = Evaluator(self.analysis, Frame(module, None), state).value(node)
             found = self.analysis.given_back(found)
             self._static[node] = None if isinstance(found, Opaque) else found
         return self._static[node]

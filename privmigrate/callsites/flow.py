@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.changes import changed_dict, changed_list
-from privmigrate.callsites.frame import Frame, State, join
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.loops import GROWERS, Loops
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
+from privmigrate.callsites.state import State, join
 from privmigrate.callsites.values import (
     Dict,
     Guard,

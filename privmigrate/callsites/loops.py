@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.constants import is_constant
 from privmigrate.callsites.cutting import element_of
-from privmigrate.callsites.frame import Frame, State, has_effect
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import assigned
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
+from privmigrate.callsites.state import State, has_effect
 from privmigrate.callsites.values import (
     Each,
     Either,
