@@ -26,6 +26,29 @@ LAYERS: Final = (
 # What is on one's own level may be imported here: three leaves that describe each other.
 LEAVES: Final = LAYERS[0]
 
+# Modules that know each other, with the reason; also by imports that wait in a function, or that
+# only type checkers read. A type or a constant that two need belongs below both.
+CIRCLES: Final = {
+    (
+        "callsites.analysis", "callsites.binding", "callsites.calls", "callsites.changes",
+        "callsites.constants", "callsites.flow", "callsites.invocation", "callsites.loops",
+        "callsites.making", "callsites.passed", "callsites.resolve",
+    ): "a value may need a call's, the call its function's, and the function its expressions'",
+    (
+        "privsep.client.aio", "privsep.client.channel",
+    ): "a channel makes the connection of an event loop, which counts as one of the channel's",
+    (
+        "privsep.client.launch", "privsep.context", "privsep.daemon", "privsep.daemon.main",
+    ): "one object, two lives: a context starts its daemon, and the daemon is told which it is",
+    (
+        "privsep.daemon.answer_call", "privsep.daemon.answer_control", "privsep.daemon.connection",
+        "privsep.daemon.requests", "privsep.daemon.serve", "privsep.daemon.worker",
+    ): "who serves looks handlers up in a table, and a handler is told who serves",
+    (
+        "privsep.options", "privsep.settings",
+    ): "oslo.config is loaded only where somebody uses it, and then says what the settings are",
+}  # fmt: skip
+
 # What trusted modules may import besides the standard library and each other.
 TRUSTED_LIBRARIES: Final = {
     "msgpack": ("privsep/messages.py",),
@@ -130,6 +153,17 @@ def our_imports(module: Module) -> Iterator[str]:
             yield imported.name
 
 
+def reached(name: str, arrows: dict[str, set[str]]) -> set[str]:
+    """The modules that one imports, or that one of these imports, and so on."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = arrows[todo.pop()] - found
+        found |= new
+        todo.extend(new)
+    return found
+
+
 def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
     """Every call whose function is a dotted name, as it is spelled."""
     for node in ast.walk(module.tree):
@@ -161,6 +195,18 @@ def test_every_module_is_in_a_layer_and_imports_only_downwards(module: Module) -
 def test_imports_are_absolute(module: Module) -> None:
     relative = [n for n in ast.walk(module.tree) if isinstance(n, ast.ImportFrom) and n.level]
     assert relative == []
+
+
+def test_no_other_modules_import_each_other() -> None:
+    names = {module.name for module in MODULES}
+    arrows = {module.name: set(module.imported_modules(names)) for module in MODULES}
+    reach = {name: reached(name, arrows) for name in names}
+    circles = {
+        tuple(sorted(other.removeprefix("privmigrate.") for other in ends if name in reach[other]))
+        for name, ends in reach.items()
+        if name in ends
+    }
+    assert circles == set(CIRCLES)
 
 
 @each_trusted

@@ -1,7 +1,7 @@
 """The package's modules as they stand on disk: names, sources, imports, and who may run as root."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -113,6 +113,15 @@ class Module:
                 yield Import(base, node.lineno, at_import, executed)
                 for alias in node.names:
                     yield Import(f"{base}.{alias.name}", node.lineno, at_import, executed)
+
+    def imported_modules(self, names: Container[str]) -> Iterator[str]:
+        """Those of `names` that are imported; of a package only for what it defines itself."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names if alias.name in names)
+            elif isinstance(node, ast.ImportFrom) and (base := node.module or "") in names:
+                below = (f"{base}.{alias.name}" for alias in node.names)
+                yield from (name if name in names else base for name in below)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -323,9 +323,7 @@ class Evaluator:
         before = self.state.effects
         guard = self.guard(node.test)
         options = ((guard, self.value(node.body)), (guard.opposite(), self.value(node.orelse)))
-        found = OneOf(options)
-        hole = self.chosen(node, found)
-        spec = hole.spec
+        spec = self.chosen(node, OneOf(options)).spec
         return OneOf(options, self.hole(node, before, spec=spec))
 
     def _value_BoolOp(self, node: ast.BoolOp) -> Value:  # noqa: N802

@@ -28,9 +28,9 @@ from privmigrate.linux.spawn import Program, spawn
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
+from privmigrate.shim.caller import Caller
 from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
 from privmigrate.shim.learning import Learning
-from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 from privmigrate.shim.trail import Trail
 from privmigrate.shim.watch import Watch

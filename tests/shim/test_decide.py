@@ -16,9 +16,9 @@ import pytest
 from oslo_rootwrap import wrapper
 
 from privmigrate.shim import client
+from privmigrate.shim.caller import Caller
 from privmigrate.shim.index import Source, build
 from privmigrate.shim.patterns import encode_pattern
-from privmigrate.shim.rootwrap_main import Caller
 from tests.shim.conftest import WriteConfig
 
 ENVIRON = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
