@@ -30,11 +30,11 @@ from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
 from privmigrate.callsites.state import State, settle
 from privmigrate.callsites.values import (
+    UNKNOWABLE,
     Arguments,
     Bindings,
     Dict,
     Each,
-    Guard,
     Instance,
     OneOf,
     Opaque,
@@ -228,7 +228,7 @@ class Analysis:
                 # an injected executor: what it is by default, or whatever is passed
                 yield (
                     each.arg,
-                    OneOf(((Guard(None), default), (Guard(None), unknown)), unknown.hole),
+                    OneOf(((UNKNOWABLE, default), (UNKNOWABLE, unknown)), unknown.hole),
                 )
             else:
                 yield each.arg, unknown
@@ -327,7 +327,7 @@ class Analysis:
             return value
         returned = outcome.returns[0]
         if len(outcome.returns) > 1:
-            returned = OneOf(tuple((Guard(None), each) for each in outcome.returns))
+            returned = OneOf(tuple((UNKNOWABLE, each) for each in outcome.returns))
         if not isinstance(returned, Seq | OneOf):
             return value
         filling = Filling(

@@ -12,6 +12,7 @@ from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
 from privmigrate.callsites.state import State, join
 from privmigrate.callsites.values import (
+    UNKNOWABLE,
     Dict,
     Guard,
     OneOf,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from privmigrate.callsites.analysis import Analysis
 
 MAX_BLOCKS: Final = 40
-UNKNOWABLE: Final = Guard(None)
 
 
 class Flow(Loops):

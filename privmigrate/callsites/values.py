@@ -85,6 +85,7 @@ class Guard:
 
 PASSED: Final = Guard(None, test=("passed", "", ""))
 """The guard of what is known to be given for a parameter."""
+UNKNOWABLE: Final = Guard(None)
 
 
 @dataclass(frozen=True, slots=True)

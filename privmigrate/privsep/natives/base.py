@@ -11,11 +11,10 @@ from typing import ClassVar, Final, NamedTuple, Protocol, Self
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import is_of_process, open_beneath
+from privmigrate.privsep.modes import UMASK
 from privmigrate.privsep.running import ExecResult
 
 DONE: Final = ExecResult(0, b"", b"")
-UMASK: Final = 0o022
-"""What commands run under; a native asks for modes without these bits."""
 
 _DEFAULT_ACL: Final = "system.posix_acl_default"
 # What a shell takes as it is; all else coreutils puts in quotes.
