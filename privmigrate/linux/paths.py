@@ -19,15 +19,13 @@ _ACCESS_LIST: Final = "system.posix_acl_access"
 _PATH_ONLY: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_beneath(folder: int, path: str, flags: int, *, links: bool = False, mode: int = 0) -> int:
-    """Open a relative path that may not leave the folder; without `links` through no link either.
+def open_beneath(folder: int, path: str, flags: int) -> int:
+    """Open what a relative path names, which may neither leave the folder nor meet a link.
 
     Raise OSError: ELOOP for a link, EXDEV for a way out.
     """
-    resolve = _libc.RESOLVE_BENEATH | _libc.RESOLVE_NO_MAGICLINKS
-    if not links:
-        resolve |= _libc.RESOLVE_NO_SYMLINKS
-    return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder, mode=mode)
+    resolve = _libc.RESOLVE_BENEATH | _libc.RESOLVE_NO_MAGICLINKS | _libc.RESOLVE_NO_SYMLINKS
+    return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder)
 
 
 def is_of_process(handle: int) -> bool:

@@ -37,7 +37,6 @@ class Native(Protocol):
 
     Attributes:
         CAPABILITIES: what it needs at most.
-        SILENT: it writes nothing to its standard output.
         within: the folder that the paths were checked to lie in, or None; then no symbolic link
             below it is followed, so that none that is put there after the check leads out.
         paths: the words that are paths.
@@ -45,7 +44,6 @@ class Native(Protocol):
 
     CAPABILITIES: ClassVar[tuple[Capability, ...]]
     EXAMPLES: ClassVar[tuple[Same | Kept, ...]]
-    SILENT: ClassVar[bool]
 
     @property
     def within(self) -> str | None: ...  # noqa: D102 - above
