@@ -17,6 +17,7 @@ from privmigrate.linux.reading import read_regular
 
 MAX_BYTES: Final = 8 << 20
 ROOT: Final = 0
+_ID: Final = 2  # the field of passwd(5) and group(5) that is the number
 
 
 class Kind(Enum):
@@ -143,7 +144,8 @@ class Tree(ABC):
         except OSError:
             return {}
         fields = [line.split(":") for line in lines]
-        return {int(f[2]): f[0] for f in reversed(fields) if len(f) > 2 and f[2].isdigit()}  # noqa: PLR2004
+        known = (row for row in reversed(fields) if len(row) > _ID and row[_ID].isdigit())
+        return {int(row[_ID]): row[0] for row in known}
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ class DiskTree(Tree):
 
     def _owners(self, path: str) -> dict[int, str]:
         if path not in self._tables:
-            self._tables[path] = Tree._owners(self, path)  # noqa: SLF001 - its own base
+            self._tables[path] = super(DiskTree, self)._owners(path)
         return self._tables[path]
 
 

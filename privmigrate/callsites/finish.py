@@ -54,7 +54,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         motions.append(motion)
         shapes = Shapes(motion)
         if raw.netns is not None:
-            shapes.netns = shapes._word(raw.netns, ())  # noqa: SLF001
+            shapes.netns = shapes.word(raw.netns, ())
         shapes.add(segments)
         templates += [each for each in shapes.templates if each not in templates]
         reasons.update(shapes.reasons)

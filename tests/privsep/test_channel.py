@@ -22,7 +22,7 @@ from privmigrate.privsep.entrypoint import Entrypoint
 from privmigrate.privsep.execute import ExecutionTimeout, PrivilegeDenied, ProcessExecutionError
 from privmigrate.privsep.priv_context import Method, PrivContext
 from tests.privsep import service
-from tests.privsep.conftest import is_running, wait_for_end, wait_until
+from tests.privsep.conftest import count_descriptors, is_running, wait_for_end, wait_until
 from tests.privsep.service import calls, commands
 
 MEGABYTE = b"x" * 2**20
@@ -488,10 +488,6 @@ def test_a_daemon_that_is_terminated_takes_its_commands_along(
         os.kill(pid, signal.SIGTERM)
         assert isinstance(call.exception(), ChannelClosed | ProcessExecutionError)
     wait_for_end(pid, *map(int, pids.read_text().split()))
-
-
-def count_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_no_descriptors_leak(daemon: PrivContext, tmp_path: Path) -> None:
