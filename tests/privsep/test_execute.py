@@ -35,7 +35,6 @@ from tests.privsep.conftest import count_descriptors
 DIRS = ("/usr/bin", "/bin")
 SH = Executable("sh", dirs=DIRS)
 CAT = Executable("cat", dirs=DIRS)
-PYTHON = Executable(sys.executable)
 
 
 def sh(script: str, *args: str, **options: str) -> execute.ExecResult:
