@@ -52,7 +52,7 @@ MAX_CHOICE: Final = 48
 
 
 class Evaluator:
-    """Evaluates expressions of one function; `calls` decides what a call means."""
+    """Evaluates expressions of one function; `analysis.calls` decides what a call means."""
 
     def __init__(self, analysis: "Analysis", frame: Frame, state: State) -> None:
         self.analysis = analysis
