@@ -9,8 +9,8 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-UMASK: Final = 0o022
-"""What commands run under; a native asks for modes without these bits."""
+from privmigrate.privsep.running import UMASK
+
 _SET_IDS: Final = stat.S_ISUID | stat.S_ISGID
 _ALL: Final = 0o7777
 _EVERYONE: Final = 0o777

@@ -11,8 +11,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol, Self
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import is_of_process, open_beneath
-from privmigrate.privsep.modes import UMASK
-from privmigrate.privsep.running import ExecResult
+from privmigrate.privsep.running import UMASK, ExecResult
 
 DONE: Final = ExecResult(0, b"", b"")
 
