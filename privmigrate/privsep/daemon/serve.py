@@ -10,11 +10,11 @@ a worker uses it: its number may already be another connection. Noticing hang-up
 when all of them are busy with calls that were given up, nobody would notice.
 
 Solution: workers wait in `requests`; the one that is woken reads one message, executes and answers,
-and arms the connection again, or has it collected by one of them (`Worker`). The main thread waits in
-`_events` for the control connection, for hang-ups of all connections, which cost nothing while
-there are none, and for being asked to look after workers that are stuck. A call whose client hung
-up is cancelled: its command is killed, and where that does not end it, another worker takes the
-place of the one that is busy.
+and arms the connection again, or has it collected by one of them (`Worker`). The main thread waits
+in `_events` for the control connection, for hang-ups of all connections, which cost nothing while
+there are none, and for being asked to look after workers that are stuck, which it goes on with for
+as long as there are calls. A call whose client hung up is cancelled: its command is killed, and
+where that does not end it, another worker takes the place of the one that is busy.
 
 Trade-offs: Python code that ignores that nobody waits runs to its end in a thread that is no
 longer counted; at most ABANDONED such threads are replaced.
