@@ -120,6 +120,7 @@ def staying(monkeypatch: pytest.MonkeyPatch) -> Generator[Staying]:
     monkeypatch.setattr(serve, "Forks", NoForks)
     monkeypatch.setattr(worker, "SHORT", 20.0)  # whatever else the machine does
     monkeypatch.setattr(worker, "_LONG", 20.0)
+    monkeypatch.setattr(worker, "_IDLE", 20.0)
     yield Staying()
     service.context.seal(sealed=False)
 
@@ -260,6 +261,17 @@ def collect_two(staying: Staying) -> Caller:
         caller.noop()
     wait_until(lambda: staying.collected() == 2)
     return other
+
+
+@pytest.mark.usefixtures("one")
+def test_what_has_nothing_to_do_is_given_back(
+    staying: Staying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_IDLE", 0.05)
+    other = collect_two(staying)
+    wait_until(lambda: staying.collected() == 0)
+    for caller in (staying, other):
+        caller.noop()
 
 
 @pytest.mark.usefixtures("one")

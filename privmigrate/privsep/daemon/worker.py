@@ -36,6 +36,8 @@ _LOOK_AGAIN: Final = 64
 """After so many vain looks for the next request there is none for so many requests."""
 _LONG: Final = 0.005
 """Between two looks at the clock: the process was stopped, or starved."""
+_IDLE: Final = 0.1
+"""Seconds. Who collects wakes up with every other worker; it gives back what has nothing to do."""
 _AT_ONCE: Final = 32
 """Requests that are served between two looks at which connections have one."""
 
@@ -94,7 +96,9 @@ class Worker:
     def _serve_ready(self) -> None:
         """Wait until some of what is collected have a request, or one of all others; serve them."""
         server, collection, turn = self._server, self._collection, self.turn
-        events = collection.poll(-1, _AT_ONCE)
+        events = collection.poll(_IDLE, _AT_ONCE)
+        if not events:
+            server.give_back(turn)
         turn.ended = _clock()
         for fd, event in events:
             connection = collection.connections.pop(fd, None)
