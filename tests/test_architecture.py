@@ -40,8 +40,9 @@ CIRCLES: Final = {
         "privsep.client.launch", "privsep.context", "privsep.daemon", "privsep.daemon.main",
     ): "one object, two lives: a context starts its daemon, and the daemon is told which it is",
     (
-        "privsep.daemon.answer_call", "privsep.daemon.answer_control", "privsep.daemon.connection",
-        "privsep.daemon.requests", "privsep.daemon.serve", "privsep.daemon.worker",
+        "privsep.daemon.answer_call", "privsep.daemon.answer_control", "privsep.daemon.collection",
+        "privsep.daemon.connection", "privsep.daemon.requests", "privsep.daemon.serve",
+        "privsep.daemon.worker",
     ): "who serves looks handlers up in a table, and a handler is told who serves",
     (
         "privsep.options", "privsep.settings",
