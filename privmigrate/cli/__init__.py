@@ -12,6 +12,7 @@ from importlib import import_module
 # than everything else that --help does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
     from collections.abc import Iterable, Sequence
     from types import ModuleType
     from typing import Final
@@ -33,6 +34,11 @@ COMMANDS: "Final" = (
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
 )
 
+# Words of commands and shell texts: empty ones mean something there.
+_MAY_BE_EMPTY: "Final" = {"command", "words", "set_up", "check", "clean_up"}
+
+_SPELLED: "Final" = {"conf": "CONF", "log": "--from", "paths": "PATH", "pid": "PID"}
+
 _HELP: "Final" = """\
 usage: privmigrate COMMAND ...
 
@@ -42,11 +48,11 @@ commands:
 {commands}
 
 options:
-  -h, --help     this text; after a command, that command's own
+  -h, --help     this text; after a command, that command's own (also: help COMMAND)
   --version      the version
 
-exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person;
-of audit: see its --help
+exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person, 130 interrupted,
+141 nobody reads the output; of audit: see its --help
 
 example: privmigrate convert /etc/cinder/rootwrap.d
 """
@@ -93,6 +99,8 @@ def _dispatch(words: list[str]) -> int:
         print(_help(), end="", file=sys.stderr)
         return EXIT_INPUT
     name, *rest = words
+    if name == "help" and rest:
+        name, rest = rest[0], ["--help"]
     if name in {"-h", "--help", "help"}:
         print(_help(), end="")
         return 0
@@ -124,6 +132,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     except SystemExit as end:  # argparse has said what is wrong
         return bad_input if end.code else 0
     try:
+        _refuse_empty(arguments)
         return int(module.run(arguments))
     except PrivmigrateError as error:
         why = str(error)
@@ -135,6 +144,36 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     for line in why.splitlines():
         print(f"privmigrate: {printable(line)}", file=sys.stderr)
     return bad_input
+
+
+def add_format(
+    parser: "ArgumentParser | _ArgumentGroup",
+    data: str = "for machines",
+    *,
+    more: "Sequence[str]" = (),
+) -> "tuple[Action, Action]":
+    """Add the two options that every command spells alike: --format, and --json for short."""
+    return (
+        parser.add_argument(
+            "--format",
+            choices=("text", "json", *more),
+            default="text",
+            help=f"json: {data} (default: text)",
+        ),
+        parser.add_argument(
+            "--json", action="store_const", const="json", dest="format", help="--format json"
+        ),
+    )
+
+
+def _refuse_empty(arguments: "Namespace") -> None:
+    """Refuse values of no characters: a script's variable that is not set would be no option."""
+    from privmigrate.errors import InputError
+
+    for name, value in sorted(vars(arguments).items()):
+        if name not in _MAY_BE_EMPTY and "" in (value if isinstance(value, list) else [value]):
+            spelled = _SPELLED.get(name, f"--{name.replace('_', '-')}")
+            raise InputError(f"{spelled} is empty (a variable that is not set?)")
 
 
 def print_diff(lines: "Iterable[str]") -> None:

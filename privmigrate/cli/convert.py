@@ -14,7 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import print_diff
+from privmigrate.cli import add_format, print_diff
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
@@ -101,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--show", choices=("rules", "sites", "ops"), help="print a stage as JSON, write nothing"
     )
-    add("--json", action="store_true", help="the table as data")
+    add_format(parser, "the table as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -283,7 +283,7 @@ def _report(
 
     found = report.rows(rules, result.ops, result.prefixes, result.outcomes, COMMON)
     calls = _about_calls(arguments, result, found)
-    if arguments.json:
+    if arguments.format == "json":
         data: dict[str, object] = {
             "rules": [row.as_json() for row in found],
             "summary": report.counts(found),

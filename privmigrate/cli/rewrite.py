@@ -9,7 +9,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import print_diff
+from privmigrate.cli import add_format, print_diff
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", action="store_true", help="show what would change, write nothing")
     what.add_argument("--check", action="store_true", help="exit with 1 if anything would change")
     add("--prove", metavar="DIR", help="write tests that compare each call with the one before it")
-    add("--json", action="store_true", help="what was done and what was left, as data")
+    add_format(parser, "what was done and what was left, as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write_proofs(Path(arguments.prove), proofs(told))
     if arguments.diff:
         _print_diff(changes)
-    if arguments.json:
+    if arguments.format == "json":
         print(json.dumps(told.as_json(), indent=2))
     else:
         for line in tell(told, brief=arguments.diff or arguments.check):
