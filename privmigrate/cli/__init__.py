@@ -32,12 +32,13 @@ COMMANDS: "Final" = (
     ("match", "say which filter allows a command, and if none does, why not"),
     ("rewrite", "replace calls that run commands as root by entrypoints"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
+    ("sudoers", "print the line that lets a service start its daemons, and nothing else"),
 )
 
 # Words of commands and shell texts: empty ones mean something there.
 _MAY_BE_EMPTY: "Final" = {"command", "words", "set_up", "check", "clean_up"}
 
-_SPELLED: "Final" = {"conf": "CONF", "log": "--from", "paths": "PATH", "pid": "PID"}
+_SPELLED: "Final" = {"conf": "CONF", "log": "--from", "path": "PATH", "paths": "PATH", "pid": "PID"}
 
 _HELP: "Final" = """\
 usage: privmigrate COMMAND ...

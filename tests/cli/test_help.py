@@ -93,7 +93,8 @@ def test_data_is_asked_for_in_one_way(capsys: pytest.CaptureFixture[str]) -> Non
     """Every command that has data takes --format json, and --json for short."""
     without = [words for words in EACH if "--format" not in text(capsys, *words)]
     assert without == [
-        ("caps",), ("shim",), ("shim", "install"), ("shim", "uninstall"), ("shim", "learned")
+        ("caps",), ("shim",), ("shim", "install"), ("shim", "uninstall"), ("shim", "learned"),
+        ("sudoers",),
     ]  # fmt: skip
     assert main(["caps", "explain", "--json", "chown"]) == 0
     short = json.loads(capsys.readouterr().out)
