@@ -36,7 +36,7 @@ COMMANDS: "Final" = (
 )
 
 # Words of commands and shell texts: empty ones mean something there.
-_MAY_BE_EMPTY: "Final" = {"command", "words", "set_up", "check", "clean_up"}
+_MAY_BE_EMPTY: "Final" = {"command", "words", "form", "set_up", "check", "clean_up"}
 
 _SPELLED: "Final" = {"conf": "CONF", "log": "--from", "path": "PATH", "paths": "PATH", "pid": "PID"}
 
@@ -110,7 +110,8 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if name not in dict(COMMANDS):
         known = ", ".join(known for known, _ in COMMANDS)
-        print(f"privmigrate: {name!r} is no command (there are: {known})", file=sys.stderr)
+        what = "option" if name.startswith("-") else "command"
+        print(f"privmigrate: {name!r} is no {what} (commands: {known})", file=sys.stderr)
         return EXIT_INPUT
     return _call(import_module(f"privmigrate.cli.{name}"), name, rest)
 

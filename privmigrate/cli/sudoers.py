@@ -142,6 +142,8 @@ def _pypath(context: "Context", file: Path) -> str:
             left=ast.Name(id="__name__"), op=ast.Add(), right=ast.Constant(value=str(text))
         ):
             return _module_name(file) + text
+        case _:
+            pass
     raise InputError(f"{context.span}: error: {context.name}: its pypath is not written out")
 
 

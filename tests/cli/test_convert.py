@@ -373,7 +373,7 @@ def test_help_lists_the_commands() -> None:
     ("words", "message"),
     [
         ([], b"usage: privmigrate COMMAND"),
-        (["conver"], b"'conver' is no command (there are: "),
+        (["conver"], b"'conver' is no command (commands: "),
         (["convert"], b"the following arguments are required: PATH"),
         (["convert", "x", "--runtime", "y"], b"invalid choice: 'y'"),
         (["convert", "x", "--check", "--diff"], b"not allowed with argument"),
