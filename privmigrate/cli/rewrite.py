@@ -104,6 +104,8 @@ def _compute(arguments: argparse.Namespace) -> "Told":
             f"with --package {package} first)"
         )
     files, problems = read_files(arguments.paths, ())
+    if not files and not problems:
+        raise InputError(f"{' '.join(arguments.paths)}: error: no Python file there")
     texts = dict(_ours_to_change(files, folder, arguments.paths))
     findings = find_sites(arguments.paths)
     if findings.errors:

@@ -202,6 +202,7 @@ def test_a_proof_takes_no_place_of_a_persons_file(
     ("words", "why"),
     [
         (["rewrite", "svc", "--to", "svc.other"], "there is no such package"),
+        (["rewrite", "etc", "--to", "svc.privileged"], "etc: error: no Python file there"),
         (["rewrite", "svc", "--to", "svc"], "was not written by privmigrate"),
         (["rewrite", "svc/tests", "--to", "svc.privileged"], "has no etc/*/rootwrap.d beside it"),
         ([*REWRITE, "--filters", "nowhere"], "nowhere"),
