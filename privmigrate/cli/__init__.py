@@ -13,7 +13,7 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
     from typing import Final
 
@@ -178,16 +178,27 @@ def _refuse_empty(arguments: "Namespace") -> None:
             raise InputError(f"{spelled} is empty (a variable that is not set?)")
 
 
+def diff_of(changes: "Iterable[tuple[str, str | None, str]]") -> "Iterator[str]":
+    """Return a diff of files, each (name, text before or None where there is no file, after)."""
+    from difflib import unified_diff
+
+    from privmigrate.diagnostics import printable
+
+    for name, before, after in sorted(changes):
+        sides = "/dev/null" if before is None else f"a/{printable(name)}", f"b/{printable(name)}"
+        old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
+        for line in unified_diff(old, new, *sides):
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
 def print_diff(lines: "Iterable[str]") -> None:
     """Print a diff of what other people wrote, which a terminal shows and does not obey."""
     from privmigrate.diagnostics import printable
 
     watched = sys.stdout.isatty()
     for line in lines:
-        text = line.removesuffix("\n")
-        print(printable(text.expandtabs()) if watched else text)
-        if text == line:
-            print("\\ No newline at end of file")
+        for text in line.removesuffix("\n").split("\n"):
+            print(printable(text.expandtabs()) if watched else text)
 
 
 def _help() -> str:

@@ -88,8 +88,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge and print."""
     if arguments.explain is not None:
+        _check_form("--explain", arguments.format, ("text",))
         return _explain(arguments.explain)
+    if arguments.score:
+        _check_form("--score", arguments.format, ("text", "json"))
     return _audit(arguments)
+
+
+def _check_form(option: str, form: str, known: tuple[str, ...]) -> None:
+    """Refuse a format that would be passed over in silence."""
+    if form not in known:
+        raise InputError(f"{option} is not to be had as {form} ({' or '.join(known)})")
 
 
 def _explain(code: str) -> int:

@@ -5,11 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import add_format, print_diff
+from privmigrate.cli import add_format, diff_of, print_diff
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
@@ -68,11 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     changes = {Path(document.name): (document.data, after) for document, after in pairs}
     if arguments.prove:
         _write_proofs(Path(arguments.prove), proofs(told))
-    if arguments.diff:
-        _print_diff(changes)
+    diff = list(_diff(changes)) if arguments.diff else []
     if arguments.format == "json":
-        print(json.dumps(told.as_json(), indent=2))
+        data = told.as_json() | ({"diff": "".join(diff)} if arguments.diff else {})
+        print(json.dumps(data, indent=2))
     else:
+        print_diff(diff)
         for line in tell(told, brief=arguments.diff or arguments.check):
             print(printable(line), file=sys.stderr if arguments.diff else sys.stdout)
     if changes and not arguments.diff and not arguments.check:
@@ -175,11 +175,10 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
     _say(f"wrote {count} into {folder}/ (run them with pytest)")
 
 
-def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
+def _diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> Iterator[str]:
     for path, texts in sorted(changes.items()):
-        before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
-        names = [printable(f"{side}/{path}") for side in "ab"]
-        print_diff(unified_diff(before, after, names[0], names[1]))
+        before, after = (text.decode("utf-8", "replace") for text in texts)
+        yield from diff_of([(str(path), before, after)])
 
 
 def _say(text: str) -> None:

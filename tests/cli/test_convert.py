@@ -463,3 +463,9 @@ def test_names_that_the_terminal_cannot_show_are_no_error(tmp_path: Path) -> Non
     )
     assert done.returncode == 0
     assert b"n\\xe4me" in done.stdout
+
+
+def test_data_and_a_diff_are_one_value(shell: Shell) -> None:
+    path = shell.filters("ls: CommandFilter, ls, root")
+    assert shell(*("convert", path, "--diff", "--json")) == 0
+    assert "\n+def ls(" in json.loads(shell.out)["diff"]
