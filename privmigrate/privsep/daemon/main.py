@@ -273,7 +273,7 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
 
 
 def _left_out(context: Context, own: Settings) -> Iterator[str]:
-    """What the source asks for and the configuration does not give, for want of which calls fail."""
+    """What the source asks for and the configuration does not give: calls fail for want of it."""
     if isinstance(context, PrivContext):
         asked = CapabilitySet.from_numbers(context.capabilities)
         if missing := asked - CapabilitySet.from_numbers(own.capabilities):
