@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager, suppress
@@ -40,6 +41,12 @@ ALL = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
 USUAL = {"PATH": "/usr/bin:/bin"}
 
 pytestmark = pytest.mark.skipif(not _libc.CAN_SPAWN, reason="this C library offers no such call")
+
+
+@pytest.fixture(autouse=True)
+def as_without_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library has no such call, subprocess forks; from Python 3.13 on it would not."""
+    monkeypatch.setattr(subprocess, "_USE_POSIX_SPAWN", False)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -159,7 +160,7 @@ d2: IpNetnsExecFilter, ip, nobody
 d3: IpFilter, ip, root
 e1: KillFilter, root, /bin/sleep, -9, -HUP
 e2: KillFilter, root, sleep
-e3: KillFilter, root, python3.11, -9
+e3: KillFilter, root, PYTHON, -9
 f1: PathFilter, chown, root, nova, /var/lib
 f2: PathFilter, /bin/ls, root, pass, /etc, x
 g1: ReadFileFilter, /etc/hostname
@@ -175,7 +176,8 @@ WORDS = ["env", "A=1", "B=2", "A=", "=x", "LC_ALL=C", "sh", "/bin/ls", "ls", "LS
 
 
 def test_strange_filters_decide_as_under_oslo_rootwrap(write_config: WriteConfig) -> None:
-    config = write_config(STRANGE)
+    # the program of a pid that the command lines name
+    config = write_config(STRANGE.replace("PYTHON", "python{}.{}".format(*sys.version_info)))
     oracle, index = Oracle(config), load(config)
     rng = random.Random(7)
     words = [*WORDS, str(os.getpid())]
