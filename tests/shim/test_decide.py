@@ -190,8 +190,11 @@ def test_strange_filters_decide_as_under_oslo_rootwrap(write_config: WriteConfig
         answer = oracle.decide(argv)
         answers.add(answer[0] if answer[0] != 96 else answer[2])
         assert ours(index, argv) == answer, argv
-    # the command lines reach most filters, so that agreement means something
-    assert {"a1", "a2", "a3", "b1", "b3", "c2", "d3", "e3", "f1", "g1", "g2", 99} <= answers
+    # the command lines reach most filters, so that agreement means something; a program is known
+    # by its name where the system has it
+    ours_too = {"e3"} if Path(sys.executable).resolve().parent == Path("/usr/bin") else set()
+    wanted = {"a1", "a2", "a3", "b1", "b3", "c2", "d3", "f1", "g1", "g2", 99}
+    assert wanted | ours_too <= answers
 
 
 @pytest.mark.parametrize("pattern", ["a", "a.", "(a|b)", "a|b", "[^/]*", r"\d+", r"(?P<n>a)(?P=n)",
