@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.conftest import SERVICES
 from tests.e2e.asking import ask
 from tools import stage as staging
 
 HERE: Final = Path(__file__).resolve().parent
-SERVICES: Final = Path("/var/lib/privmigrate-services")
 USER: Final = f"pm-svc-{os.getpid()}"
 CONTEXTS: Final = (
     r"os_brick\.privileged\.[a-z_]+",
