@@ -108,7 +108,7 @@ FAULTS: Final = (
     Fault(
         "an option that no entrypoint has, dropped",
         "convert/replace.py",
-        "        case name if name not in _ABOUT_ROOT:\n",
+        "        case name if name not in ABOUT_ROOT:\n",
         "        case name if name is None:\n",
         "tests/convert/test_rewrite.py",
     ),
