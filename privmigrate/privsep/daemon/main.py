@@ -23,14 +23,16 @@ from privmigrate.errors import PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.paths import trusted
 from privmigrate.privsep import settings
+from privmigrate.privsep.comm import FailedToDropPrivileges
 from privmigrate.privsep.context import PrivContext
-from privmigrate.privsep.daemon import FailedToDropPrivileges, logs
+from privmigrate.privsep.daemon import logs
 from privmigrate.privsep.daemon.answer_call import describe_error
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.load import Context, Entrypoints, find_object
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.privsep.daemon.serve import Server
 from privmigrate.privsep.messages import DATAGRAM, Encoder
+from privmigrate.privsep.running import UMASK
 from privmigrate.privsep.settings import Settings
 from privmigrate.privsep.wire import above_standard
 
@@ -52,7 +54,6 @@ example: sudo privmigrate-helper --privsep_context os_brick.privileged.default \
              --privsep_sock_path /tmp/x/privsep.sock
 """
 
-UMASK: Final = 0o022
 EXIT_USAGE: Final = 2
 _FIRST_FD: Final = 3
 _REFUSAL_SECONDS: Final = 10.0
