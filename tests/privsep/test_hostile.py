@@ -3,6 +3,7 @@
 import array
 import itertools
 import os
+import resource
 import signal
 import socket
 import sys
@@ -47,12 +48,13 @@ GETPID: Message = (CALL, 1, f"{PREFIX}.calls:getpid", (), {})
 class Raw:
     """A client that sends what it likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         own = settings.read(service.context)._replace(thread_pool_size=4)
         self.pid = os.fork()
         if self.pid == 0:
             self.control.close()
+            before()
             main.serve_forked(theirs, service.context, own)
         theirs.close()
         self.control.settimeout(20)
@@ -268,6 +270,11 @@ def test_messages_that_stop_in_the_middle_cost_one_worker_each(greeted: Raw) -> 
     assert greeted.still_serves()
 
 
+def virtual(pid: int) -> int:
+    """Bytes of address space of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 def resident(pid: int) -> int:
     """Memory of a process in KiB; that of a forked daemon begins as large as the tests'."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -441,6 +448,46 @@ def test_another_version_is_told_ours_and_refused(raw: Raw) -> None:
     raw.control.send(packed((HELLO, VERSION + 1, 30, False)))
     assert answer(raw.control)[:2] == (WELCOME, VERSION)
     wait_until(raw.has_ended)
+
+
+def _ignore_and_block() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def test_signals_that_its_starter_ignores_or_blocks_reach_the_daemon() -> None:
+    """With SIGCHLD ignored it would kill the group of a pid that is another's meanwhile."""
+    raw = Raw(_ignore_and_block)
+    try:
+        raw.greet()
+        with raw.attach() as sock:
+            sock.send(packed((CALL, 1, f"{PREFIX}.commands:cat", ("/proc/self/status",), {})))
+            kind, _, result = answer(sock)
+        assert (kind, result[0]) == (RESULT, 0)  # type: ignore[index]
+        os.kill(raw.pid, signal.SIGTERM)
+        wait_until(raw.has_ended)
+    finally:
+        raw.close()
+
+
+def test_threads_that_cannot_be_had_end_no_daemon_that_has_some(greeted: Raw) -> None:
+    """As in a control group that is full of the client's own processes."""
+    with greeted.attach() as first, greeted.attach() as second:
+        first.send(packed(GETPID))
+        assert answer(first) == (RESULT, 1, greeted.pid)
+        resource.prlimit(greeted.pid, resource.RLIMIT_AS, (virtual(greeted.pid), -1))
+        waits = packed((CALL, 2, f"{PREFIX}.calls:wait_for", ("/nowhere",), {}))
+        for sock in (first, second):
+            sock.send(waits)
+        third = greeted.attach()
+        third.send(packed(GETPID))
+        third.settimeout(1)
+        with pytest.raises(TimeoutError):
+            answer(third)
+        resource.prlimit(greeted.pid, resource.RLIMIT_AS, (-1, -1))
+        third.settimeout(20)
+        assert answer(third) == (RESULT, 1, greeted.pid)
+        third.close()
 
 
 def test_nothing_about_privilege_can_be_said(raw: Raw) -> None:

@@ -208,7 +208,6 @@ def serve_forked(sock: socket.socket, context: PrivContext, own: Settings) -> No
         for number in signal.valid_signals():
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _serve(sock, context, own, follows_level=False)
     finally:
         os._exit(1)
@@ -231,6 +230,10 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
     os.setsid()
     os.chdir("/")
     os.umask(UMASK)
+    # sudo passes on what its caller ignores and blocks. With SIGCHLD ignored the kernel gives the
+    # pid of a command away before we have reaped it; with SIGTERM blocked nobody could end us
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     handler = logs.ChannelHandler(str(context))
     logs.install(handler)
     try:

@@ -249,8 +249,15 @@ class Server:
         with self._counting:
             missing = self._wanted - self.workers
             self.workers += max(missing, 0)
-        for _ in range(missing):
-            start_new_thread(Worker(self).run, ())
+        for started in range(missing):
+            try:
+                start_new_thread(Worker(self).run, ())
+            except RuntimeError:  # the system has no more threads now: those that are there go on
+                with self._counting:
+                    self.workers -= missing - started
+                    if self.workers <= 0:
+                        raise
+                return
 
     def _list_descriptors(self) -> tuple[int, ...]:
         pollers = (self.requests.fileno(), self._events.fileno(), self._wake)
@@ -335,7 +342,8 @@ class Server:
         """Send the log records that have waited for an answer; in a child of the daemon, end."""
         self._forks.end_child()
         for record in self._handler.take():
-            connection.send((LOG, 0, record))
+            with suppress(TypeError, ValueError, OverflowError):  # no answer is lost for a record
+                connection.send((LOG, 0, record))
 
     def _deliver(self, record: Record) -> bool:
         thread = get_ident()

@@ -15,6 +15,7 @@ Trade-offs: who calls beside such a call waits for a tick or two. When all worke
 and that one waits, so does the request of another connection: for one tick at most.
 """
 
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ from privmigrate.privsep.running import Cancellation
 
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
+
+_LOG: Final = logging.getLogger(__name__)
 
 SHORT: Final = 0.0005
 """Seconds. A call of an entrypoint that last took longer is not expected to be short."""
@@ -108,6 +111,8 @@ class Worker:
                             is_new = False
             except (EOFError, OSError, ProtocolError):
                 server.hang_up(connection)
+            except Exception as error:  # noqa: BLE001 - or the worker would be lost
+                self._fail(connection, error)
             in_a_row += 1
             flags = NOW
             if len(held) == 1 and len(serving) < server.workers:
@@ -115,6 +120,11 @@ class Worker:
             elif in_a_row > _IN_A_ROW:
                 in_a_row = 1
                 self._look_around()
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        """End a connection for what nobody foresaw, or no memory: its caller must not wait."""
+        self._server.hang_up(connection)
+        _LOG.error("a worker of the privsep daemon failed", exc_info=error)
 
     def _look_around(self) -> None:
         """Hold one more that is ready, where no other worker waits for it."""
