@@ -186,6 +186,13 @@ def capability_power(capabilities: CapabilitySet) -> int:
     return max(powers, default=0)
 
 
+def as_good_as_root(capabilities: CapabilitySet) -> CapabilitySet:
+    """Those by one of which alone a program that does what it likes becomes root."""
+    return CapabilitySet.from_numbers(
+        number for number in capabilities if _CAPABILITY_POWER.get(Capability(number), 0) >= _ROOT
+    )
+
+
 def power_of(gain: Gain, runnable: Runnable) -> int:
     """What the gain is worth where the capabilities end: not less than what uid 0 has anyway."""
     if runnable.run_as not in {"root", "0"}:
