@@ -43,6 +43,13 @@ class Fault:
 
 FAULTS: Final = (
     Fault(
+        "a long way through a pattern is built to its end",
+        "argv/linear.py",
+        "    if len(ways) > MAX_WAYS or any(len(way) > MAX_TRIES for way in ways):\n",
+        "    if len(ways) > MAX_WAYS:\n",
+        "tests/argv/test_regex.py",
+    ),
+    Fault(
         "a value in a shell's text of any characters",
         "convert/shelltext.py",
         "            allowed &= _PATH_LIKE\n",
@@ -1024,6 +1031,27 @@ FAULTS: Final = (
         "            packed[name] = encodable(value)\n",
         "            packed[name] = value\n",
         "tests/privsep/test_logs.py",
+    ),
+    Fault(
+        "files in a folder of configuration are not judged",
+        "privsep/daemon/main.py",
+        "        _judge(_inside(folders))\n",
+        "",
+        "tests/privsep/test_helper.py",
+    ),
+    Fault(
+        "a path of a configuration is judged as another than it is read",
+        "privsep/daemon/main.py",
+        "            options.load(files, folders)\n",
+        "            options.load(arguments.files, arguments.folders)\n",
+        "tests/privsep/test_helper.py",
+    ),
+    Fault(
+        "the environment is configuration",
+        "privsep/options.py",
+        "            use_env=False,\n",
+        "",
+        "tests/privsep/test_helper.py",
     ),
     Fault(
         "SIGCHLD stays ignored",

@@ -142,6 +142,61 @@ def test_configuration_that_others_can_write_is_refused(tmp_path: Path, option: 
 
 
 @pytest.mark.root
+def test_a_file_of_another_in_a_folder_of_roots_is_refused(root_folder: Path) -> None:
+    file = root_folder / "service.conf"
+    file.write_text("[privsep_service]\nuser = root\n")
+    assert "nobody waits at /x" in helper("--config-dir", str(root_folder), *NAMED, "/x").stderr
+    os.chown(file, 4321, 0)
+    done = helper("--config-dir", str(root_folder), *NAMED, "/x")
+    assert done.returncode == 1
+    assert f"{file} belongs to uid 4321, not to root" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("option", "path"), [("--config-file", "~/x.conf"), ("--config-dir", "~")])
+def test_a_home_in_a_path_is_a_name_like_another(root_folder: Path, option: str, path: str) -> None:
+    """What was judged would not be what is read: here the caller's HOME says where that is."""
+    (root_folder / "x.conf").write_text("nonsense\n")
+    done = helper(option, path, *NAMED, "/x", HOME=str(root_folder))
+    assert done.returncode == 1
+    assert "/~: No such file or directory" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("value", ["CAP_NONSENSE", "64"])
+def test_a_value_that_is_none_is_one_line(root_folder: Path, value: str) -> None:
+    file = root_folder / "service.conf"
+    file.write_text(f"[privsep_service]\ncapabilities = {value}\n")
+    done = helper("--config-file", str(file), *NAMED, "/x")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_environment_is_no_configuration(root_folder: Path) -> None:
+    """oslo.config has it count for more than files; sudo may keep variables of this form."""
+    file = root_folder / "service.conf"
+    file.write_text("[privsep_service]\nthread_pool_size = 3\n")
+    source = (
+        "from privmigrate.privsep import options, settings; from tests.privsep import service;"
+        f"options.load(({str(file)!r},), ()); found = settings.read(service.context);"
+        "print(found.user, found.capabilities, found.thread_pool_size)"
+    )
+    environment = {
+        "OS_PRIVSEP_SERVICE__USER": "nobody",
+        "OS_PRIVSEP_SERVICE__CAPABILITIES": "CAP_SYS_ADMIN",
+        "OS_PRIVSEP_SERVICE__THREAD_POOL_SIZE": "9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "None () 3\n"
+
+
+@pytest.mark.root
 def test_configuration_that_cannot_be_read_is_one_line(root_folder: Path) -> None:
     file = root_folder / "service.conf"
     file.write_text("nonsense\n")

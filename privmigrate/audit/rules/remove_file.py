@@ -22,7 +22,6 @@ WAYS: Final = (
     Way("rm", "-f /etc/passwd", Gain.REMOVE, "/etc/passwd"),
     Way("rmdir unlink", "/etc/passwd", Gain.REMOVE),
     Way("shred", "-u /etc/passwd", Gain.REMOVE, "/etc/passwd"),
-    Way("sh bash dash zsh ksh ash", "-c 'rm -f /etc/*.conf'", Gain.REMOVE),
     Way("tmpwatch tmpreaper", "0 /etc", Gain.REMOVE),
 )
 
@@ -44,12 +43,6 @@ EXAMPLES: Final = (
         "[Filters]\nr: RegExpFilter, rm, root, rm, -f, /var/run/x/.*\n",
         "2:1",
         "r removes any file as root: rm -f /var/run/x/../../../../../../../../etc",
-    ),
-    Finds(
-        "by a shell whose text is held",
-        "[Filters]\ns: RegExpFilter, sh, root, sh, -c, rm -f /[a-z./]*/\\*\\.conf\n",
-        "2:1",
-        "s removes any file as root: sh -c 'rm -f /etc/*.conf'",
     ),
     Clean(
         "one name in one folder", "[Filters]\nr: RegExpFilter, rm, root, rm, -f, /var/run/x/[^/]+\n"

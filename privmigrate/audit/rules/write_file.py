@@ -40,7 +40,6 @@ WAYS: Final = (
     Way("xxd", "-r /tmp/x /etc/cron.d/x", Gain.WRITE),
     Way("qemu-img", "convert /tmp/x /etc/cron.d/x", Gain.WRITE, place=Place.FIRST),
     Way("rsync", "/tmp/x /etc/cron.d/x", Gain.WRITE),
-    Way("sh bash dash zsh ksh ash", "-c \"echo '' > /etc/cron.d/x\"", Gain.WRITE),
     # exports(5): root of that host is root here
     Way("exportfs", "-o rw,no_root_squash evil:/etc", Gain.WRITE),
 )
@@ -63,12 +62,6 @@ EXAMPLES: Final = (
         "[Filters]\nt: RegExpFilter, tee, root, tee, /var/lib/x/.*\n",
         "2:1",
         "t writes any file as root: tee /var/lib/x/../../../../../../../../etc/cron.d/x",
-    ),
-    Finds(
-        "by a shell whose text is held",
-        "[Filters]\ns: RegExpFilter, sh, root, sh, -c, echo '[^']*' > /[a-z./]*\n",
-        "2:1",
-        "s writes any file as root: sh -c 'echo '\"'\"''\"'\"' > /etc/cron.d/x'",
     ),
     Finds(
         "an export to whom the caller names",

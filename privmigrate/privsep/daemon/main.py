@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Final, NamedTuple, NoReturn, cast
@@ -135,18 +136,19 @@ def parse_arguments(words: list[str]) -> Arguments:
 
 
 def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
-    paths = (*arguments.files, *arguments.folders)
-    for path in paths:
-        why = trusted(os.path.abspath(path)) if os.geteuid() == 0 else None  # noqa: PTH100
-        if why is not None:
-            raise CannotStartError(
-                f"this configuration could be changed by others than root: {why}"
-            )
+    # what is judged is what is opened: to oslo.config a ~ in front is somebody's home
+    files, folders = (
+        tuple(map(os.path.abspath, given)) for given in (arguments.files, arguments.folders)
+    )
+    paths = (*files, *folders)
+    if os.geteuid() == 0:
+        _judge(paths)
+        _judge(_inside(folders))
     if paths:
         from privmigrate.privsep import options
 
         try:
-            options.load(arguments.files, arguments.folders)
+            options.load(files, folders)
         except Exception as error:
             raise CannotStartError(f"the configuration cannot be read: {error}") from error
     try:
@@ -156,12 +158,33 @@ def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error} ({_place(error)})"
         raise CannotStartError(f"{arguments.context} cannot be imported: {why}") from error
-    if isinstance(found, PrivContext):
-        read = settings.read if paths else settings.read_arguments
-        return found, read(found)
-    if hasattr(found, "is_entrypoint") and hasattr(found, "conf"):
-        return cast("Context", found), settings.read_section(found.conf)
+    try:
+        if isinstance(found, PrivContext):
+            read = settings.read if paths else settings.read_arguments
+            return found, read(found)
+        if hasattr(found, "is_entrypoint") and hasattr(found, "conf"):
+            return cast("Context", found), settings.read_section(found.conf)
+    except ValueError as error:  # as all of oslo.config's about a value are
+        raise CannotStartError(f"the configuration cannot be used: {error}") from error
     raise CannotStartError(f"{arguments.context} is no PrivContext but a {type(found).__name__}")
+
+
+def _judge(paths: Iterable[str]) -> None:
+    for path in paths:
+        if (why := trusted(path)) is not None:
+            raise CannotStartError(
+                f"this configuration could be changed by others than root: {why}"
+            )
+
+
+def _inside(folders: Iterable[str]) -> Iterator[str]:
+    """The files that oslo.config reads in these."""
+    for folder in folders:
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - pathlib costs 5 ms
+        except OSError as error:
+            raise CannotStartError(f"{folder}: {error.strerror}") from None
+        yield from (f"{folder}/{name}" for name in names if name.endswith(".conf"))
 
 
 def _place(error: BaseException) -> str:
