@@ -65,6 +65,19 @@ def daemon(program: str, config: Path) -> Iterator[tuple[str, bytes]]:
         assert process.wait(20) == 0
 
 
+def test_who_has_no_key_is_not_waited_for_without_end(write_config: WriteConfig) -> None:
+    short = OURS.replace("import main", "import main; from privmigrate.shim import"
+                         " rootwrap_daemon_main as m; m.STRANGER_SECONDS = 0.2")  # fmt: skip
+    with daemon(short, write_config(FILTERS)) as (path, key):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(path)
+            stranger.settimeout(20)
+            while stranger.recv(1000):
+                pass  # the challenge, and then the end
+        with connect(path, key) as sock:
+            assert call(sock, None, "get_methods", [], {})[0] == manager.RETURN
+
+
 def connect(path: str, key: bytes) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(path)
