@@ -1054,6 +1054,20 @@ FAULTS: Final = (
         "tests/privsep/test_helper.py",
     ),
     Fault(
+        "half a line of what was learned",
+        "shim/learning.py",
+        "        if written != len(line):",
+        "        if False:",
+        "tests/root/test_shim_learning.py",
+    ),
+    Fault(
+        "a stranger is waited for without end",
+        "shim/rootwrap_daemon_main.py",
+        "        sock.settimeout(STRANGER_SECONDS)\n",
+        "",
+        "tests/shim/test_hostile.py",
+    ),
+    Fault(
         "SIGCHLD stays ignored",
         "privsep/daemon/main.py",
         "    signal.signal(signal.SIGCHLD, signal.SIG_DFL)\n",
