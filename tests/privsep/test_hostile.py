@@ -3,19 +3,20 @@
 import array
 import itertools
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import msgpack
 import pytest
 
 from privmigrate.privsep import settings
-from privmigrate.privsep.daemon import main
+from privmigrate.privsep.daemon import main, serve
 from privmigrate.privsep.daemon.connection import State
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.requests import REQUESTS, ROWS
@@ -270,11 +271,6 @@ def test_messages_that_stop_in_the_middle_cost_one_worker_each(greeted: Raw) -> 
     assert greeted.still_serves()
 
 
-def virtual(pid: int) -> int:
-    """Bytes of address space of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
-
-
 def resident(pid: int) -> int:
     """Memory of a process in KiB; that of a forked daemon begins as large as the tests'."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -303,8 +299,6 @@ def test_a_client_that_does_not_read_costs_bounded_memory(greeted: Raw) -> None:
 
 
 def test_more_connections_than_the_limit_are_hung_up(greeted: Raw) -> None:
-    from privmigrate.privsep.daemon import serve
-
     socks = [greeted.attach() for _ in range(serve.CONNECTIONS + 1)]
     assert hangs_up(socks[-1])
     socks[0].send(packed(GETPID))
@@ -470,24 +464,35 @@ def test_signals_that_its_starter_ignores_or_blocks_reach_the_daemon() -> None:
         raw.close()
 
 
-def test_threads_that_cannot_be_had_end_no_daemon_that_has_some(greeted: Raw) -> None:
+def _have_two_threads() -> None:
+    real, begun = serve.start_new_thread, itertools.count()
+
+    def start(*args: Any) -> int:
+        if next(begun) >= 2:
+            raise RuntimeError("can't start new thread")
+        return real(*args)
+
+    patch.object(serve, "start_new_thread", start).start()
+
+
+def test_threads_that_cannot_be_had_end_no_daemon_that_has_some(tmp_path: Path) -> None:
     """As in a control group that is full of the client's own processes."""
-    with greeted.attach() as first, greeted.attach() as second:
-        first.send(packed(GETPID))
-        assert answer(first) == (RESULT, 1, greeted.pid)
-        resource.prlimit(greeted.pid, resource.RLIMIT_AS, (virtual(greeted.pid), -1))
-        waits = packed((CALL, 2, f"{PREFIX}.calls:wait_for", ("/nowhere",), {}))
-        for sock in (first, second):
-            sock.send(waits)
-        third = greeted.attach()
-        third.send(packed(GETPID))
-        third.settimeout(1)
-        with pytest.raises(TimeoutError):
-            answer(third)
-        resource.prlimit(greeted.pid, resource.RLIMIT_AS, (-1, -1))
-        third.settimeout(20)
-        assert answer(third) == (RESULT, 1, greeted.pid)
-        third.close()
+    raw = Raw(_have_two_threads)
+    waits = packed((CALL, 1, f"{PREFIX}.calls:wait_for", (str(tmp_path / "file"),), {}))
+    try:
+        raw.greet()
+        with raw.attach() as first, raw.attach() as second, raw.attach() as third:
+            for sock in (first, second):
+                sock.send(waits)
+            third.send(packed(GETPID))
+            third.settimeout(1)
+            with pytest.raises(TimeoutError):
+                answer(third)
+            (tmp_path / "file").touch()
+            third.settimeout(20)
+            assert answer(third) == (RESULT, 1, raw.pid)
+    finally:
+        raw.close()
 
 
 def test_nothing_about_privilege_can_be_said(raw: Raw) -> None:
