@@ -1068,6 +1068,13 @@ FAULTS: Final = (
         "tests/shim/test_hostile.py",
     ),
     Fault(
+        "commands have the home of sudo's caller",
+        "privsep/daemon/main.py",
+        "    _be_at_home(own)\n",
+        "",
+        "tests/privsep/test_helper.py",
+    ),
+    Fault(
         "SIGCHLD stays ignored",
         "privsep/daemon/main.py",
         "    signal.signal(signal.SIGCHLD, signal.SIG_DFL)\n",

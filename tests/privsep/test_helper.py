@@ -3,11 +3,12 @@
 import importlib.util
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from privmigrate.privsep.daemon.main import CannotStartError, parse_arguments
 from privmigrate.privsep.priv_context import PrivContext
 from tests.privsep import service
 from tests.privsep.conftest import is_running, wait_until
-from tests.privsep.service import calls
+from tests.privsep.service import calls, commands
 
 PROJECT: Final = Path(__file__).parents[2]
 HELPER: Final = (sys.executable, "-m", "privmigrate.privsep.daemon.main")
@@ -38,16 +39,36 @@ def helper(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def by_helper() -> Generator[PrivContext]:
     """The service's context, started by the helper's command without sudo."""
+    with started_with() as context:
+        yield context
+
+
+@contextmanager
+def started_with(**variables: str) -> Generator[PrivContext]:
+    """The same, with variables in the helper's environment."""
     from oslo_config import cfg
 
     section = service.context.cfg_section
     _ = service.context.conf
-    command = f"env PYTHONPATH={PROJECT} {' '.join(HELPER)}"
+    given = " ".join(f"{name}={value}" for name, value in variables.items())
+    command = f"env PYTHONPATH={PROJECT} {given} {' '.join(HELPER)}"
     cfg.CONF.set_override("helper_command", command, group=section)
     service.context.start()
     yield service.context
     service.context.stop()
     cfg.CONF.clear_override("helper_command", group=section)
+
+
+def test_a_commands_home_is_that_of_who_executes_it() -> None:
+    """sudo may be told to keep its caller's, below which Python and others look for code."""
+    theirs = {"HOME": "/evil", "USER": "evil", "LOGNAME": "evil", "SHELL": "/evil/sh"}
+    with started_with(**theirs):
+        text = commands.cat("/proc/self/environ").stdout
+    found = dict(entry.split("=", 1) for entry in text.split("\0") if entry)
+    own = pwd.getpwuid(os.geteuid())
+    assert found["HOME"] == own.pw_dir
+    assert found["USER"] == found["LOGNAME"] == own.pw_name
+    assert found["SHELL"] == "/bin/sh"
 
 
 def test_help_has_an_example() -> None:

@@ -96,6 +96,7 @@ def main(argv: list[str] | None = None) -> int:  # noqa: RET503 - `_serve` does 
     if os.fork():
         os._exit(0)  # at once: whoever waits for the helper waits for this
     _close_others(sock.fileno())
+    _be_at_home(own)
     logging.getLogger().setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     _serve(sock, context, own, follows_level=not arguments.debug)
 
@@ -212,6 +213,21 @@ def _close_others(kept: int) -> None:
         if int(name) >= _FIRST_FD and int(name) != kept:
             with suppress(OSError):
                 os.close(int(name))
+
+
+def _be_at_home(own: Settings) -> None:
+    """Have commands look in the home of who executes them, whatever sudo keeps of its caller's.
+
+    Python among them executes what it finds there.
+    """
+    try:
+        uid, _ = _user(own.user)
+        found = pwd.getpwuid(os.geteuid() if uid is None else uid)
+    except (CannotStartError, KeyError):
+        home, name = "/", str(os.geteuid())
+    else:
+        home, name = found.pw_dir, found.pw_name
+    os.environ.update(HOME=home, USER=name, LOGNAME=name, SHELL="/bin/sh")
 
 
 def serve_forked(sock: socket.socket, context: PrivContext, own: Settings) -> NoReturn:
