@@ -15,12 +15,14 @@ import pytest
 from privmigrate.linux.capabilities import NONE, CapabilitySet
 from privmigrate.linux.spawn import Program, spawn
 from privmigrate.privsep.daemon.profile import Profile
+from privmigrate.shim import client
 from tests.root.real import in_daemon
 
 pytestmark = pytest.mark.root
 
 OTHER = 4321
 KEPT = CapabilitySet.parse("CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL CAP_SYS_ADMIN CAP_SYS_PTRACE")
+WAYS = ("daemon", "wide daemon", "shim")
 PYTHON = f"{sys.executable} -I -c"
 
 
@@ -66,15 +68,29 @@ def scene() -> Iterator[Scene]:
     shutil.rmtree(folder)
 
 
-def succeeds(script: str, scene: Scene, *, of_a_wide_daemon: bool) -> bool:
-    """Whether a shell's script does, as a command of a daemon of uid 0."""
+def succeeds(script: str, scene: Scene, way: str) -> bool:
+    """Whether a shell's script does, as a command of uid 0 that holds nothing."""
+    if way == "shim":
+        return by_shim(script, scene)
 
     def body() -> int | None:
         program = Program("/bin/sh", ("sh", "-ec", script), scene.variables())
-        with spawn(program, capabilities=NONE if of_a_wide_daemon else None) as process:
+        with spawn(program, capabilities=NONE if way == "wide daemon" else None) as process:
             return process.wait()
 
-    return in_daemon(Profile(KEPT if of_a_wide_daemon else NONE), body) == {"value": 0}
+    return in_daemon(Profile(KEPT if way == "wide daemon" else NONE), body) == {"value": 0}
+
+
+def by_shim(script: str, scene: Scene) -> bool:
+    """The same by what the shim's client does before it becomes a command."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            client.confine(0, setuid=False)
+            os.execve("/bin/sh", ("sh", "-ec", script), scene.variables())
+        finally:
+            os._exit(99)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 CAN = {
@@ -124,17 +140,17 @@ FROM_A_USER_NAMESPACE = {
 }
 
 
-@pytest.mark.parametrize("of_a_wide_daemon", [False, True])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", CAN)
-def test_what_uid_0_can_do_without_any(what: str, scene: Scene, *, of_a_wide_daemon: bool) -> None:
+def test_what_uid_0_can_do_without_any(what: str, scene: Scene, way: str) -> None:
     """Being the owner is no capability: none of these is held back."""
-    assert succeeds(CAN[what], scene, of_a_wide_daemon=of_a_wide_daemon)
+    assert succeeds(CAN[what], scene, way)
 
 
-@pytest.mark.parametrize("of_a_wide_daemon", [False, True])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", CANNOT)
-def test_what_it_cannot(what: str, scene: Scene, *, of_a_wide_daemon: bool) -> None:
-    assert not succeeds(CANNOT[what], scene, of_a_wide_daemon=of_a_wide_daemon)
+def test_what_it_cannot(what: str, scene: Scene, way: str) -> None:
+    assert not succeeds(CANNOT[what], scene, way)
 
 
 @pytest.mark.parametrize("what", CANNOT)
@@ -145,7 +161,8 @@ def test_whoever_holds_everything_can(what: str, scene: Scene) -> None:
     subprocess.run(words, env=scene.variables(), check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", FROM_A_USER_NAMESPACE)
-def test_a_user_namespace_leads_no_further(what: str, scene: Scene) -> None:
+def test_a_user_namespace_leads_no_further(what: str, scene: Scene, way: str) -> None:
     """Where the kernel lets nobody make one, neither."""
-    assert not succeeds(FROM_A_USER_NAMESPACE[what], scene, of_a_wide_daemon=False)
+    assert not succeeds(FROM_A_USER_NAMESPACE[what], scene, way)
