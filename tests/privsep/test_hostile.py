@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from _thread import start_new_thread
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -465,14 +466,14 @@ def test_signals_that_its_starter_ignores_or_blocks_reach_the_daemon() -> None:
 
 
 def _have_two_threads() -> None:
-    real, begun = serve.start_new_thread, itertools.count()
+    begun = itertools.count()
 
     def start(*args: Any) -> int:
         if next(begun) >= 2:
             raise RuntimeError("can't start new thread")
-        return real(*args)
+        return start_new_thread(*args)
 
-    patch.object(serve, "start_new_thread", start).start()
+    patch(f"{serve.__name__}.start_new_thread", start).start()
 
 
 def test_threads_that_cannot_be_had_end_no_daemon_that_has_some(tmp_path: Path) -> None:

@@ -171,9 +171,9 @@ def test_a_limit_of_the_callers_leaves_no_half_line(learner: Learner) -> None:
     path = Path(learning.learned_path(learner.config))
     before = path.read_text()
     most = len(before) + 10
-    words = [learner.client, learner.config, "sh", "-c", f"chown 1 {learner.file}"]
+    words: list[str | Path] = [learner.client, learner.config, "sh", "-c"]
     subprocess.run(
-        words,
+        [*words, f"chown 1 {learner.file}"],
         check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
     )
