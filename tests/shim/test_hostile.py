@@ -3,11 +3,12 @@
 A connection that is dropped instead would have the client start a new daemon, and send it again.
 """
 
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,9 +56,11 @@ CALLS: dict[str, list[object]] = {
 
 
 @contextmanager
-def daemon(program: str, config: Path) -> Iterator[tuple[str, bytes]]:
+def daemon(
+    program: str, config: Path, before: Callable[[], object] | None = None
+) -> Iterator[tuple[str, bytes]]:
     words = [sys.executable, "-c", program, str(config)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT, preexec_fn=before) as process:
         assert process.stdout
         path = process.stdout.readline()[:-1].decode()
         yield path, process.stdout.read(32)
@@ -76,6 +79,15 @@ def test_who_has_no_key_is_not_waited_for_without_end(write_config: WriteConfig)
                 pass  # the challenge, and then the end
         with connect(path, key) as sock:
             assert call(sock, None, "get_methods", [], {})[0] == manager.RETURN
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def test_signals_that_its_starter_blocks_end_the_daemon(write_config: WriteConfig) -> None:
+    with daemon(OURS, write_config(FILTERS), _block) as (path, key), connect(path, key) as sock:
+        assert call(sock, None, "get_methods", [], {})[0] == manager.RETURN
 
 
 def connect(path: str, key: bytes) -> socket.socket:
