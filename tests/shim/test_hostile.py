@@ -60,7 +60,12 @@ def daemon(
     program: str, config: Path, before: Callable[[], object] | None = None
 ) -> Iterator[tuple[str, bytes]]:
     words = [sys.executable, "-c", program, str(config)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT, preexec_fn=before) as process:
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        cwd=PROJECT,
+        preexec_fn=before,  # noqa: PLW1509 - no threads here
+    ) as process:
         assert process.stdout
         path = process.stdout.readline()[:-1].decode()
         yield path, process.stdout.read(32)
