@@ -720,8 +720,8 @@ FAULTS: Final = (
     Fault(
         "a configuration that others can change",
         "privsep/daemon/main.py",
-        "trusted(os.path.abspath(path)) if os.geteuid() == 0 else None",
-        "None",
+        "        _judge(paths)\n",
+        "",
         "tests/privsep/test_helper.py",
     ),
     Fault(
