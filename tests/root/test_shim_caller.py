@@ -115,7 +115,7 @@ def lost_folder() -> None:
 
 LIMITS = (
     ("FSIZE", 0), ("FSIZE", 1000), ("FSIZE", 40_000), ("CORE", 0), ("STACK", 1 << 16),
-    ("AS", 20 << 20), ("AS", 32 << 20), ("AS", 64 << 20), ("NPROC", 0), ("CPU", 0), ("NOFILE", 3),
+    ("AS", 20 << 20), ("AS", 32 << 20), ("AS", 64 << 20), ("CPU", 0), ("NOFILE", 3),
     ("NOFILE", 8), ("NOFILE", 12), ("MEMLOCK", 0), ("SIGPENDING", 0),
 )  # fmt: skip
 BEFORE: dict[str, Callable[[], object]] = {
