@@ -1098,9 +1098,9 @@ FAULTS: Final = (
     Fault(
         "want of threads ends the daemon",
         "privsep/daemon/serve.py",
-        "                    if self.workers <= 0:\n",
-        "                    if True:\n",
-        "tests/privsep/test_hostile.py",
+        "                if not self._wanted:\n",
+        "                if True:\n",
+        "tests/privsep/test_staying.py",
     ),
     Fault(
         "a call that begins is not marked",

@@ -6,12 +6,9 @@ import os
 import signal
 import socket
 import sys
-from _thread import start_new_thread
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import msgpack
 import pytest
@@ -306,7 +303,8 @@ def test_more_connections_than_the_limit_are_hung_up(greeted: Raw) -> None:
     assert answer(socks[0]) == (RESULT, 1, greeted.pid)
     for sock in socks:
         sock.close()
-    wait_until(lambda: len(list(Path(f"/proc/{greeted.pid}/fd").iterdir())) < 50)
+    if os.geteuid() == 0:  # nobody else sees them: the daemon is not dumpable
+        wait_until(lambda: len(list(Path(f"/proc/{greeted.pid}/fd").iterdir())) < 50)
 
 
 NAMES_OF_NOTHING = [
@@ -461,37 +459,6 @@ def test_signals_that_its_starter_ignores_or_blocks_reach_the_daemon() -> None:
         assert (kind, result[0]) == (RESULT, 0)  # type: ignore[index]
         os.kill(raw.pid, signal.SIGTERM)
         wait_until(raw.has_ended)
-    finally:
-        raw.close()
-
-
-def _have_two_threads() -> None:
-    begun = itertools.count()
-
-    def start(*args: Any) -> int:
-        if next(begun) >= 2:
-            raise RuntimeError("can't start new thread")
-        return start_new_thread(*args)
-
-    patch(f"{serve.__name__}.start_new_thread", start).start()
-
-
-def test_threads_that_cannot_be_had_end_no_daemon_that_has_some(tmp_path: Path) -> None:
-    """As in a control group that is full of the client's own processes."""
-    raw = Raw(_have_two_threads)
-    waits = packed((CALL, 1, f"{PREFIX}.calls:wait_for", (str(tmp_path / "file"),), {}))
-    try:
-        raw.greet()
-        with raw.attach() as first, raw.attach() as second, raw.attach() as third:
-            for sock in (first, second):
-                sock.send(waits)
-            third.send(packed(GETPID))
-            third.settimeout(1)
-            with pytest.raises(TimeoutError):
-                answer(third)
-            (tmp_path / "file").touch()
-            third.settimeout(20)
-            assert answer(third) == (RESULT, 1, raw.pid)
     finally:
         raw.close()
 
