@@ -275,6 +275,18 @@ def resident(pid: int) -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_comes_in_parts_and_is_no_call_ends_its_connection_only(
+    greeted: Raw, *, shared: bool
+) -> None:
+    inner = packed((PARTS, (1,)))
+    with greeted.attach(shared=shared) as sock:
+        sock.send(packed((PARTS, (len(inner),))))
+        sock.send(inner)
+        assert hangs_up(sock)
+    assert greeted.still_serves()
+
+
 def test_announced_memory_is_not_used_before_it_arrives(greeted: Raw) -> None:
     with greeted.attach() as sock:
         before = resident(greeted.pid)

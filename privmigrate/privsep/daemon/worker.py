@@ -182,7 +182,7 @@ class Worker:
         if message[0] == PARTS:
             message = server.receive_rest(connection, message, self.turn)
         if connection.shared:
-            number = message[1]
+            number = message[1] if message[0] == CALL else -1  # which ends the connection
             assert isinstance(number, int)  # noqa: S101 - `messages` has checked
             # INV-15: as the mark of a call that has its connection for itself, but by the one
             # worker that may read now
