@@ -1158,6 +1158,70 @@ FAULTS: Final = (
         "    if size > MAX_MESSAGE:\n",
         "tests/shim/test_frames.py",
     ),
+    Fault(
+        "a command runs without the record that is required",
+        "shim/client.py",
+        "            if index.required and not taken:\n",
+        "            if False:\n",
+        "tests/shim/test_syslog.py",
+    ),
+    Fault(
+        "a daemon's command runs without the record that is required",
+        "shim/daemon.py",
+        "        if self._index.required:\n",
+        "        if False:\n",
+        "tests/shim/test_syslog.py",
+    ),
+    Fault(
+        "every line waits for a syslog daemon that hangs",
+        "shim/client.py",
+        "            self.patience, self.socket = 0.0, None",
+        "            self.socket = None",
+        "tests/shim/test_syslog.py",
+    ),
+    Fault(
+        "a record that is lost is not counted",
+        "shim/client.py",
+        "    count_lost(config)\n",
+        "",
+        "tests/shim/test_syslog.py",
+    ),
+    Fault(
+        "a daemon's records are lost and not counted",
+        "shim/trail.py",
+        "        if line.is_record:\n",
+        "        if False:\n",
+        "tests/shim/test_syslog.py",
+    ),
+    Fault(
+        "records change their order while syslog hangs",
+        "shim/trail.py",
+        "            line = self._waiting[0]\n",
+        "            self._waiting.rotate()\n            line = self._waiting[0]\n",
+        "tests/shim/test_trail.py",
+    ),
+    Fault(
+        "a daemon ends before syslog has what it kept",
+        "shim/trail.py",
+        "        self.drain(_PATIENCE_AT_END)\n",
+        "",
+        "tests/shim/test_trail.py",
+    ),
+    Fault(
+        "a daemon ends before its commands do",
+        "shim/connections.py",
+        "            while thread.is_alive():\n",
+        "            while False:\n",
+        "tests/shim/test_trail.py",
+    ),
+    Fault(
+        "the record comes behind the answer",
+        "shim/daemon.py",
+        "            self.trail.end(self.record, status, time.monotonic() - self.begin)\n",
+        "            values = self.record, status, time.monotonic() - self.begin\n"
+        "            __import__('threading').Timer(0.1, self.trail.end, values).start()\n",
+        "tests/shim/test_trail.py",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ import pwd
 import sys
 from collections.abc import Iterator
 
+from privmigrate.diagnostics import counted
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
@@ -281,6 +282,11 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
     filters = [_filter(plan) for plan in built.plans]
     daemons = read_reports(config)
     warning = [built.warning, _ADVICE.format(config=config)] if built.warning else []
+    if lost := client.read_lost(config):
+        warning.append(
+            f"{counted(lost, 'audit record')} got lost, since syslog took none; the trail says so"
+            " as soon as it goes on"
+        )
     return {
         **entry,
         "ok": True,
@@ -329,6 +335,11 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
             yield (
                 f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
                 f" declined {each['declined']}, refused {each['refused']}, failed {each['failed']}"
+                + (
+                    f", {each['unrecorded']} records wait for syslog"
+                    if each.get("unrecorded")
+                    else ""
+                )
             )
             yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())

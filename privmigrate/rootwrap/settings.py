@@ -10,7 +10,8 @@ setuid_programs = no            ; yes: commands may gain by setuid programs, wit
 execution = child               ; or exec, or daemon
 learned = /etc/privmigrate/learned.toml    ; what `privmigrate learn --output` wrote; the default,
                                 ; where there is such a file
-audit = yes                     ; one record for each command, where use_syslog is on
+audit = yes                     ; one record for each command, where use_syslog is on; or no;
+                                ; or required: without a record no command
 max_commands = 100              ; how many a daemon runs at once
 
 [capabilities]
@@ -54,7 +55,7 @@ class Settings:
         setuid_programs: no no_new_privs, so that a setuid program works within the set.
         execution: who runs commands: the client as their parent, itself turned into them, or a
             daemon.
-        audit: one record for each command, where use_syslog is on.
+        audit: yes, no, or required: one record for each command, where use_syslog is on.
         max_commands: how many a daemon runs at once; more wait.
         capabilities: by filter, from [capabilities].
         executions: by filter, from [execution].
@@ -69,7 +70,7 @@ class Settings:
     learned_given: bool = False
     setuid_programs: bool = False
     execution: str = "child"
-    audit: bool = True
+    audit: str = "yes"
     max_commands: int = 100
     capabilities: Mapping[str, CapabilitySet] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +103,7 @@ def parse_settings(data: bytes, file: str) -> Settings:
         learned_given="learned" in options,
         setuid_programs=_boolean(options.get("setuid_programs"), default=False),
         execution=_one_of(options.get("execution"), EXECUTIONS),
-        audit=_boolean(options.get("audit"), default=True),
+        audit=_audit(options.get("audit")),
         max_commands=_number(options.get("max_commands"), 100),
         capabilities={name: _set(entry) for name, entry in found["capabilities"].items()},
         executions={name: _one_of(e, EXECUTIONS) for name, e in found["execution"].items()},
@@ -155,6 +156,18 @@ def _boolean(entry: ini.Entry | None, *, default: bool) -> bool:
     if value is None:
         raise _wrong(entry, "yes or no")
     return value
+
+
+def _audit(entry: ini.Entry | None) -> str:
+    """Yes, no, or required."""
+    if entry is None:
+        return "yes"
+    if entry.value.lower() == "required":
+        return "required"
+    value = _BOOLEANS.get(entry.value.lower())
+    if value is None:
+        raise _wrong(entry, "yes, no, or required")
+    return "yes" if value else "no"
 
 
 def _absolute(entry: ini.Entry | None, default: str) -> str:

@@ -50,8 +50,8 @@ class Server(ABC):
         remove_dead()
         self.report.write()
         while not self._stop.wait(1):
-            self.report.write()
-            self.executor.trail.write(wait=False)
+            self.executor.log.drain(1)
+            self.report.write(self.executor.log.unrecorded)
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
@@ -67,9 +67,11 @@ class Server(ABC):
         for thread in threads:
             while thread.is_alive():
                 thread.join(1)
-                self.executor.trail.write(wait=False)  # of a client that does not read its answer
-        self.executor.trail.write()
+                self.executor.log.drain(1)
+        self.executor.log.finish()
         self.report.remove()
+        for number in _STOPPING:  # told again while the interpreter ends, it would seem to fail
+            signal.signal(number, signal.SIG_IGN)
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -152,6 +154,9 @@ class Server(ABC):
             why = f"{command.executable}: {getattr(error, 'strerror', None) or error}"
             self.report.count("failed", why)
             raise client.Quit(client.EXIT_FAILED, why) from None
+        except client.Quit as quit_:
+            self.report.count("failed", quit_.message)
+            raise
         self.report.count("run")
         return started
 

@@ -134,7 +134,13 @@ def _read_config(source: Source) -> tuple[RootwrapConfig, Settings]:
     except (OSError, ValueError):
         raise InputError(f"Incorrect configuration file: {source.path}") from None
     config = parse_config(data, source.path, source.environ)
-    return config, parse_settings(data, source.path)
+    settings = parse_settings(data, source.path)
+    if settings.audit == client.REQUIRED and not config.use_syslog:
+        raise InputError(
+            f"{settings.places['audit']}: error: audit cannot be 'required' without a place for the"
+            " records (write use_syslog = True in [DEFAULT])"
+        )
+    return config, settings
 
 
 def _build(source: Source, signatures: tuple[str, ...]) -> Built:
@@ -161,7 +167,7 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
         client.PART.join(config.exec_dirs),
         str(config.rlimit_nofile),
         f"{config.syslog_log_facility} {config.syslog_log_level}" if config.use_syslog else "",
-        "1" if config.use_syslog and settings.audit else "",
+        settings.audit if config.use_syslog and settings.audit != "no" else "",
         client.PART.join(
             f"Skipping unknown filter class ({rule.filter_class}) specified in filter definitions"
             for rule in skipped

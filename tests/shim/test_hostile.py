@@ -59,10 +59,13 @@ def daemon(program: str, config: Path) -> Iterator[tuple[str, bytes]]:
     words = [sys.executable, "-c", program, str(config)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT) as process:
         assert process.stdout
-        path = process.stdout.readline()[:-1].decode()
-        yield path, process.stdout.read(32)
-        process.terminate()
-        assert process.wait(20) == 0
+        try:
+            path = process.stdout.readline()[:-1].decode()
+            yield path, process.stdout.read(32)
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def connect(path: str, key: bytes) -> socket.socket:
