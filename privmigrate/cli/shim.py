@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from privmigrate.diagnostics import counted
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
+from privmigrate.rootwrap.parse import MISSING_FOLDER
 from privmigrate.shim import client, commands, install
 from privmigrate.shim.daemon import needs
-from privmigrate.shim.index import Built, Source, build
+from privmigrate.shim.index import Built, Source, build, read_config
 from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports, remove_dead
@@ -143,6 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _learned(config: str) -> int:
     found = read_learned(config)
     if not found:
+        read_config(Source(config, {}))  # a name that is misspelt, most likely
         print(f"nothing was learned about {config}{_why_nothing()}", file=sys.stderr)
         return 1
     print("[capabilities]")
@@ -240,6 +242,8 @@ def _check(request: install.Request) -> Built:
     except Refused as refused:
         raise InputError(f"{refused} ({advice})") from refused
     print(built.warning or f"all {len(built.plans)} filters are limited")
+    for text in _missing_folders(built):
+        print(f"note: {text}", file=sys.stderr)
     folders = _SECURE_PATH.split(":")
     if request.strategy == "additive" and request.bindir not in folders:
         print(f"note: {request.bindir} is not on sudo's usual secure_path", file=sys.stderr)
@@ -282,6 +286,7 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
     filters = [_filter(plan) for plan in built.plans]
     daemons = read_reports(config)
     warning = [built.warning, _ADVICE.format(config=config)] if built.warning else []
+    warning += _missing_folders(built)
     if lost := client.read_lost(config):
         warning.append(
             f"{counted(lost, 'audit record')} got lost, since syslog took none; the trail says so"
@@ -295,6 +300,11 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
         "filters": filters,
         "daemons": daemons,
     }
+
+
+def _missing_folders(built: Built) -> list[str]:
+    found = built.parsed.diagnostics
+    return [each.message for each in found if each.code == MISSING_FOLDER]
 
 
 def _mode(built: Built) -> str:

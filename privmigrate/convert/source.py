@@ -82,7 +82,7 @@ def _expand(path: str) -> tuple[list[str], tuple[str, ...], list[str]]:
             return found, (), [f"{error}; its exec_dirs are not used"]
         return found, folders, [f"exec_dirs are those of {conf}"] if folders else []
     if not os.path.exists(path):  # noqa: PTH110
-        raise InputError(f"{path}: error: is neither a file nor a folder")
+        raise InputError(f"{path}: error: there is no such file or folder")
     if not path.endswith(".conf"):
         return [path], (), []
     config = load_config(path, {})

@@ -62,14 +62,21 @@ def _answer(call: Call) -> int:
     try:
         return perform(call)
     except InputError as error:
-        why = explain(call.words[0]) or str(error)
-        return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+        return client.give_up(call.name, bad_config(call.name, call.words[0], error))
     except Refused as error:
         why = f"{call.words[0]} will not be used: {error}"
         return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
     except client.Slow:
         why = "a filter for this command cannot be asked"
         return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
+
+
+def bad_config(name: str, config: str, error: InputError) -> client.Quit:
+    """What oslo-rootwrap says of a configuration, and behind that where it is wrong and how."""
+    found = str(error).splitlines()
+    if (known := explain(config)) is not None:
+        found.insert(0, known)
+    return client.Quit(EXIT_BAD_CONFIG, f"\n{name}: ".join(found))
 
 
 def explain(config: str) -> str | None:

@@ -271,7 +271,7 @@ def _conf_without_path(shell: Shell) -> list[str]:
         bad(
             "a missing path",
             lambda _: ["nowhere"],
-            "nowhere: error: is neither a file nor a folder",
+            "nowhere: error: there is no such file or folder",
         ),
         bad("no section", _given("x: CommandFilter, x, root\n"), "a.filters:1:"),
         bad("no filters", _given("[Other]\nx: y\n"), "a.filters: error: has no [Filters] section"),

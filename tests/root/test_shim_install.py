@@ -396,7 +396,8 @@ def test_a_user_who_is_not_there_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "x.conf"
-    config.write_text("[DEFAULT]\nfilters_path=/nowhere\nexec_dirs=/usr/bin\n")
+    config.write_text(f"[DEFAULT]\nfilters_path={tmp_path}/d\nexec_dirs=/usr/bin\n")
+    (tmp_path / "d").mkdir()
     top = "/" + tmp_path.parts[1]
     words = ("--service", "nosuch", "--config", str(config), "--accept-writable", top)
     assert main(["shim", "install", *words, "--dry-run"]) == 0

@@ -22,11 +22,11 @@ from privmigrate.shim.trail import DaemonLog
 from tests.root.test_shim_oneshot import wait_until
 from tests.shim.conftest import WriteConfig
 from tests.shim.test_hostile import OURS
-from tests.shim.test_log import DEV_LOG, OPTIONS, PROJECT, run, syslog
+from tests.shim.test_log import DEV_LOG, OPTIONS, PROJECT, no_syslog, run, syslog
 from tests.shim.test_log import OURS as ONE_SHOT
 from tests.shim.test_trail import FILTERS, Records, fill
 
-__all__ = ["syslog"]
+__all__ = ["no_syslog", "syslog"]
 
 pytestmark = pytest.mark.root
 
@@ -76,10 +76,10 @@ def test_a_command_waits_for_syslog_once_and_the_trail_says_what_it_lacks(
     assert records.lost == [2]
 
 
+@pytest.mark.usefixtures("no_syslog")
 def test_records_without_a_syslog_daemon_are_counted(
     write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not DEV_LOG.exists()
     config = write_config(FILTERS, QUIET)
     for _ in range(3):
         assert execute(config, "echo")[:3] == (0, "\n", "")
@@ -91,6 +91,7 @@ def test_records_without_a_syslog_daemon_are_counted(
     assert "4 audit records got lost, since syslog took none" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_syslog")
 def test_many_processes_count_what_each_has_lost(write_config: WriteConfig) -> None:
     config = str(write_config(FILTERS, QUIET))
 
@@ -168,10 +169,10 @@ def test_without_a_record_no_command_where_it_is_required(
     ours.close()
 
 
+@pytest.mark.usefixtures("no_syslog")
 def test_where_there_is_no_syslog_nothing_runs_that_has_to_be_recorded(
     write_config: WriteConfig,
 ) -> None:
-    assert not DEV_LOG.exists()
     config = write_config(FILTERS, REQUIRED)
     assert execute(config, "echo", "ran")[:2] == (client.EXIT_FAILED, "")
     ours = Client([*DAEMON, str(config)])
@@ -218,6 +219,7 @@ def test_a_daemons_configuration_of_syslog_counts_for_the_next_command(
     ours.close()
 
 
+@pytest.mark.usefixtures("no_syslog")
 def test_half_a_line_in_a_stream_is_completed(write_config: WriteConfig) -> None:
     """Some syslog daemons listen for streams, which take what has room."""
     config = str(write_config(FILTERS, QUIET))

@@ -15,9 +15,9 @@ from privmigrate.shim import client, manager
 from privmigrate.shim.client_api import Client
 from tests.shim.conftest import WriteConfig
 from tests.shim.test_hostile import OURS, call, connect, daemon
-from tests.shim.test_log import DEV_LOG, OPTIONS, syslog
+from tests.shim.test_log import DEV_LOG, OPTIONS, no_syslog, syslog
 
-__all__ = ["syslog"]
+__all__ = ["no_syslog", "syslog"]
 
 pytestmark = pytest.mark.root
 
