@@ -86,6 +86,7 @@ WRITERS: Final = (
     "shim/client.py",  # how many records were lost, and the folder for that
     "shim/files.py",
     "shim/install.py",
+    "shim/uninstall.py",
     "shim/report.py",
     "shim/learning.py",
     "shim/oneshot_main.py",  # its socket

@@ -1,7 +1,6 @@
 """Gathers the evidence: from files and folders that are named, or from a whole machine."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -241,11 +240,15 @@ def _config(gathering: _Gathering, path: str, *, trust: bool) -> None:
 
 
 def _bad_config(path: str, error: InputError) -> Diagnostic:
-    place = re.match(rf"{re.escape(path)}(?::(\d+):(\d+))?: error: ", str(error))
-    if place is None:
-        return Diagnostic(Span(path), Severity.ERROR, "bad-config", str(error))
-    span = Span(path, *(int(number or 0) for number in place.groups()))
-    return Diagnostic(span, Severity.ERROR, "bad-config", str(error)[place.end() :])
+    """What is wrong, where the message says that it is."""
+    place, mark, message = str(error).partition(": error: ")
+    file, *numbers = place.rsplit(":", 2)
+    if mark and place == path:
+        return Diagnostic(Span(path), Severity.ERROR, "bad-config", message)
+    if mark and file == path and all(map(str.isdigit, numbers)):
+        span = Span(path, *map(int, numbers))
+        return Diagnostic(span, Severity.ERROR, "bad-config", message)
+    return Diagnostic(Span(path), Severity.ERROR, "bad-config", str(error))
 
 
 def _declared(gathering: _Gathering, settings: Settings) -> Declared:

@@ -58,7 +58,7 @@ def load(path: str) -> Loaded:
         names = {rule.name for rule in (*parsed.live, PRIVSEP_HELPER)}
         check_settings(parse_settings(read_regular(path), path), config, names)
     if parsed.errors:
-        raise InputError("\n".join(str(error) for error in parsed.errors))
+        raise InputError(*map(str, parsed.errors))
     return _loaded(parsed, config)
 
 

@@ -110,7 +110,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
     from privmigrate.diagnostics import printable
-    from privmigrate.errors import PrivmigrateError
+    from privmigrate.errors import InputError, PrivmigrateError
 
     parser = argparse.ArgumentParser(
         prog=f"privmigrate {name}",
@@ -125,15 +125,17 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         return bad_input if end.code else 0
     try:
         return int(module.run(arguments))
+    except InputError as error:
+        messages = error.messages
     except PrivmigrateError as error:
-        why = str(error)
+        messages = (str(error),)
     except OSError as error:
         if error.filename is None:
             raise
-        why = f"{error.filename}: {error.strerror}"
+        messages = (f"{error.filename}: {error.strerror}",)
     sys.stdout.flush()
-    for line in why.splitlines():
-        print(f"privmigrate: {printable(line)}", file=sys.stderr)
+    for message in messages:
+        print(f"privmigrate: {printable(message)}", file=sys.stderr)
     return bad_input
 
 

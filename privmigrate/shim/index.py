@@ -145,7 +145,7 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
     config, settings = read_config(source)
     parsed = read_filters_path(config.filters_path)
     if parsed.errors:
-        raise InputError("\n".join(str(error) for error in parsed.errors))
+        raise InputError(*map(str, parsed.errors))
     if os.geteuid() == 0:
         paths = (source.path, *config.filters_path, *(p for f in config.filters_path
                                                      for p in trust.entries(f)))  # fmt: skip

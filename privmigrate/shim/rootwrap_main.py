@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from shutil import which
 
+from privmigrate.diagnostics import printable
 from privmigrate.errors import EXIT_BAD_CONFIG, EXIT_NO_COMMAND, InputError, Refused
 from privmigrate.shim import client
 
@@ -73,7 +74,7 @@ def _answer(call: Call) -> int:
 
 def bad_config(name: str, config: str, error: InputError) -> client.Quit:
     """What oslo-rootwrap says of a configuration, and behind that where it is wrong and how."""
-    found = str(error).splitlines()
+    found = [printable(message) for message in error.messages]
     if (known := explain(config)) is not None:
         found.insert(0, known)
     return client.Quit(EXIT_BAD_CONFIG, f"\n{name}: ".join(found))
