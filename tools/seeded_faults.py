@@ -1112,7 +1112,7 @@ FAULTS: Final = (
     Fault(
         "a file is written in its place, whole or not",
         "shim/files.py",
-        "    temporary = path + _TEMPORARY\n    flags",
+        "    temporary = path + TEMPORARY\n    flags",
         "    temporary = path\n    flags",
         "tests/root/test_shim_install.py",
     ),
