@@ -983,13 +983,12 @@ def connect_daemon(config: str, slow: "Sequence[str]") -> "_socket.socket":
     import _socket
 
     for everywhere in (False, True):
-        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
+            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
             sock.connect(socket_path(config, everywhere=everywhere))
         except OSError:
-            sock.close()
-        else:
-            return sock
+            continue
+        return sock
     start_daemon(config, slow)
     raise Unserved("no daemon yet")
 
@@ -1008,7 +1007,10 @@ def start_daemon(config: str, slow: "Sequence[str]") -> None:
         posix.utime(marker)
     except OSError:
         return  # then there can be no socket either
-    pid = posix.fork()
+    try:
+        pid = posix.fork()
+    except OSError:
+        return  # whoever cannot have a process will find out
     if pid:
         posix.waitpid(pid, 0)
         return
@@ -1033,10 +1035,18 @@ KEPT_VARIABLES = (b"PATH", b"LANG", b"LC_ALL", b"LC_CTYPE", b"TZ")
 
 def describe(command: Command, environ: dict[bytes, bytes]) -> str:
     """What wrapper.start_subprocess logs of a command."""
+    who, user = log_name(environ), user_name(posix.getuid())
+    return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, as far as it can be found."""
     import pwd
 
-    who, user = log_name(environ), pwd.getpwuid(posix.getuid()).pw_name
-    return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # or there is no descriptor for the file that says it
+        return str(uid)
 
 
 def run(index: Index, log: Log, command: Command, call: "Call") -> int:
@@ -1129,6 +1139,8 @@ def main(slow: list[str]) -> None:
         except OSError as error:
             why = f"{slow[0]}: {error.strerror}; was privmigrate removed without `shim uninstall`?"
             status = give_up(name, Quit(EXIT_BAD_CONFIG, why))
+    except OSError as error:  # no descriptor, no memory: nothing runs any more
+        status = give_up(name, Quit(EXIT_FAILED, error.strerror or str(error)))
     if sys.stderr is not None:
         sys.stderr.flush()
     posix._exit(status)

@@ -46,12 +46,12 @@ class Server(ABC):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, nobody could say how one ended
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
-        limit = self.executor.built.config.daemon_timeout
         remove_dead()
         self.report.write()
         while not self._stop.wait(1):
             self.executor.log.drain(1)
             self.report.write(self.executor.log.unrecorded)
+            limit = self.executor.built.config.daemon_timeout
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break

@@ -67,6 +67,9 @@ def _answer(call: Call) -> int:
     except Refused as error:
         why = f"{call.words[0]} will not be used: {error}"
         return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+    except OSError as error:
+        why = error.strerror or str(error)
+        return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
     except client.Slow:
         why = "a filter for this command cannot be asked"
         return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
