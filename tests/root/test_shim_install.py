@@ -122,15 +122,6 @@ def test_units_are_written_and_are_valid(image: Path) -> None:
     assert state(image) == before
 
 
-def test_a_diversion_survives_a_reinstall_of_the_package(image: Path) -> None:
-    assert install(image, "--divert") == 0
-    listed = subprocess.run(
-        ["dpkg-divert", "--root", image, "--list"], capture_output=True, text=True, check=True
-    ).stdout
-    assert "local diversion of /usr/bin/cinder-rootwrap to" in listed
-    assert (image / "usr/bin/cinder-rootwrap.distrib").read_text() == PACKAGED
-
-
 def test_a_changed_file_is_not_thrown_away(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert install(image) == 0
     sudoers = image / "etc/sudoers.d/privmigrate-cinder"
