@@ -1210,15 +1210,15 @@ FAULTS: Final = (
     Fault(
         "a record that is lost is not counted",
         "shim/client.py",
-        "    count_lost(config)\n",
-        "",
+        "    if not count_lost(config):\n",
+        "    if False:\n",
         "tests/shim/test_syslog.py",
     ),
     Fault(
         "a daemon's records are lost and not counted",
         "shim/trail.py",
-        "        if line.is_record:\n",
-        "        if False:\n",
+        "        elif not client.count_lost(self._config):\n",
+        "        elif False:\n",
         "tests/shim/test_syslog.py",
     ),
     Fault(

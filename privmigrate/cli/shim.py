@@ -1,7 +1,7 @@
 """``privmigrate shim``: put the shim in front of rootwrap, take it away, see what it does."""
 
 # Paths are texts here, as they are for oslo.rootwrap.
-# ruff: noqa: PTH100, PTH117, PTH120
+# ruff: noqa: PTH100, PTH110, PTH117, PTH120
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.rootwrap.parse import MISSING_FOLDER
 from privmigrate.shim import client, commands, install, manifest
 from privmigrate.shim.daemon import needs
+from privmigrate.shim.files import inside
 from privmigrate.shim.index import Built, Source, build, read_config
 from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
@@ -218,7 +219,9 @@ def _install(arguments: argparse.Namespace) -> int:
         commands.check_interpreter(request.interpreter, request.python)
         needed = needs(_check(request))
     plan = install.make_plan(request, needed)
-    if not image:
+    if image:
+        _check_image(request)
+    else:
         _note_user(request.user)
     _say(plan.lines())
     if arguments.dry_run:
@@ -226,6 +229,15 @@ def _install(arguments: argparse.Namespace) -> int:
     install.apply(plan)
     print(f"installed; see `privmigrate shim status --service {request.service}`")
     return 0
+
+
+def _check_image(request: manifest.Request) -> None:
+    """Refuse a configuration that is wrong in itself; its filters are judged where it runs."""
+    path = inside(request.root, request.config)
+    if os.path.exists(path):
+        read_config(Source(path, {}))
+    else:
+        _say([f"note: {request.config} is not in {request.root} yet"], sys.stderr)
 
 
 def _check_root(action: str) -> None:

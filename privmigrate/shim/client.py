@@ -660,7 +660,8 @@ def audit(log: Log, config: str, command: Command, **values: str) -> bool:
     if log.send(NOTICE, describe_for_audit(command, **values)):
         tell_lost(log, config)
         return True
-    count_lost(config)
+    if not count_lost(config):
+        print(f"{log.ident}: an audit record is lost, and is counted nowhere", file=sys.stderr)
     return False
 
 
@@ -680,25 +681,36 @@ def describe_for_audit(command: Command, **values: str) -> str:
     return f"privmigrate {{{pairs}}}"
 
 
+def describe_lost(number: int) -> str:
+    """The record of records that the trail lacks."""
+    return f'privmigrate {{"lost": {number}}}'
+
+
 def lost_path(config: str) -> str:
     """The file whose size is the number of records that the trail lacks; it takes no room."""
     return index_path(config).removesuffix(".index") + ".lost"
 
 
-def count_lost(config: str, number: int = 1) -> None:
-    """Count records that syslog did not take, for whoever finds that it takes some again."""
+def count_lost(config: str, number: int = 1) -> bool:
+    """Count records that syslog did not take, for whoever finds that it takes some again.
+
+    Say whether that could be done: not on a full file system, or by others than root.
+    """
     try:
         if not posix.access(INDEX_DIR, posix.F_OK):
             posix.mkdir(INDEX_DIR, 0o755)
         flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
         fd = posix.open(lost_path(config), flags, 0o600)
     except OSError:
-        return  # not root, or nowhere to count
+        return False
     try:
         posix.lockf(fd, posix.F_LOCK, 0)
         posix.ftruncate(fd, posix.fstat(fd).st_size + number)
+    except OSError:
+        return False
     finally:
         posix.close(fd)
+    return True
 
 
 def read_lost(config: str) -> int:
@@ -720,7 +732,7 @@ def tell_lost(log: Log, config: str) -> None:
     try:
         posix.lockf(fd, posix.F_TLOCK, 0)
         number = posix.fstat(fd).st_size
-        if number and log.send(NOTICE, f'privmigrate {{"lost": {number}}}'):
+        if number and log.send(NOTICE, describe_lost(number)):
             posix.ftruncate(fd, 0)
     except OSError:
         return  # another process says it

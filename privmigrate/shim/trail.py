@@ -50,6 +50,7 @@ class DaemonLog(client.Log):
         self._size = 0
         self._has_lost = False
         self._dropped = 0
+        self._uncounted = 0  # records that could be counted nowhere else
         super().__init__(name, syslog)
 
     @property
@@ -96,7 +97,10 @@ class DaemonLog(client.Log):
             if self._waiting or not self._has_lost:
                 return
             self._has_lost, dropped, self._dropped = False, self._dropped, 0
+            uncounted, self._uncounted = self._uncounted, 0
         client.tell_lost(self, self._config)
+        if uncounted:
+            self.send(client.NOTICE, client.describe_lost(uncounted))
         if dropped:
             self.write(client.WARNING, f"{dropped} lines that were no records found no room")
 
@@ -123,10 +127,10 @@ class DaemonLog(client.Log):
 
     def _lose(self, line: _Line) -> None:
         self._has_lost = True
-        if line.is_record:
-            client.count_lost(self._config)
-        else:
+        if not line.is_record:
             self._dropped += 1
+        elif not client.count_lost(self._config):
+            self._uncounted += 1
 
     def _flush(self) -> None:
         """Send what waits, as far as that needs no waiting."""

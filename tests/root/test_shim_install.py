@@ -237,6 +237,19 @@ def test_only_names_of_services_are_looked_up(
     assert state(image) == before
 
 
+def test_the_configuration_of_an_image_is_read(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install(image, "--dry-run") == 0
+    assert f"note: /etc/cinder/rootwrap.conf is not in {image} yet" in capsys.readouterr().err
+    config = image / "etc/cinder/rootwrap.conf"
+    config.write_text("[DEFAULT]\nfilters_path=/etc/cinder/rootwrap.d\n[privmigrate]\nmode=x\n")
+    before = state(image)
+    assert install(image) == 2
+    assert f"{config}:4:1: error: mode cannot be 'x'" in capsys.readouterr().err
+    assert state(image) == before
+
+
 def test_links_do_not_lead_out_of_an_image(image: Path, tmp_path: Path) -> None:
     (image / "etc/sudoers.d").rmdir()
     (image / "etc/sudoers.d").symlink_to(tmp_path)

@@ -120,7 +120,7 @@ def test_units_that_are_enabled_in_an_image_are_disabled(
 ) -> None:
     before = whole(image)
     assert install(image, "--systemd") == 0
-    enable = ["systemctl", "--root", image, "enable", SOCKET]
+    enable = ["systemctl", "--root", str(image), "enable", SOCKET]
     subprocess.run(enable, check=True, capture_output=True)
     link = f"/etc/systemd/system/sockets.target.wants/{SOCKET}"
     assert (image / link[1:]).is_symlink()

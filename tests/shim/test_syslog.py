@@ -92,6 +92,30 @@ def test_records_without_a_syslog_daemon_are_counted(
 
 
 @pytest.mark.usefixtures("no_syslog")
+def test_a_record_that_can_be_counted_nowhere_is_said(
+    write_config: WriteConfig, trusted_dir: Path
+) -> None:
+    """On a full file system, or by a link in the place of the count."""
+    config = write_config(FILTERS, QUIET)
+    place = Path(client.lost_path(str(config)))
+    place.symlink_to(trusted_dir / "elsewhere")
+    status, out, err, _ = execute(config, "echo", "ran")
+    assert (status, out) == (0, "ran\n")
+    assert err == "x-rootwrap: an audit record is lost, and is counted nowhere\n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(DEV_LOG))
+        ours = Client([*DAEMON, str(config)])
+        fill(DEV_LOG)
+        for number in range(200):
+            assert ours.execute(["echo", "x" * 30_000, str(number)])[0] == 0
+        records = Records(sock)
+        assert records.wait_for_lost() == 200 - len(records.found)
+        ours.close()
+    DEV_LOG.unlink()
+    assert not (trusted_dir / "elsewhere").exists()
+
+
+@pytest.mark.usefixtures("no_syslog")
 def test_many_processes_count_what_each_has_lost(write_config: WriteConfig) -> None:
     config = str(write_config(FILTERS, QUIET))
 
