@@ -515,14 +515,14 @@ class Log:
     patience = PATIENCE
 
     def __init__(self, name: str, syslog: str) -> None:
-        self.ident = name.rpartition("/")[2]
+        self.ident, self.facility = name.rpartition("/")[2], 0
         self.socket: _socket.socket | None = None
         self.configure(syslog)
 
     def configure(self, syslog: str) -> None:
         """Take what rootwrap.conf says of syslog: facility and level, or nothing."""
-        self.level, self.facility, self.to_syslog = WARNING, 0, bool(syslog)
-        if syslog:
+        self.level, self.to_syslog = WARNING, bool(syslog)
+        if syslog:  # without, what is under way keeps its facility
             self.facility, self.level = (int(word) for word in syslog.split())
             try:
                 self.socket = self.socket or connect_syslog(self.patience)
