@@ -1177,14 +1177,14 @@ FAULTS: Final = (
         "cli/__init__.py",
         'print(f"privmigrate: {printable(message)}", file=sys.stderr)',
         'print(f"privmigrate: {message}", file=sys.stderr)',
-        "tests/cli/test_odd_files.py",
+        "tests/cli/test_odd_files.py::test_names_cannot_write_to_the_terminal",
     ),
     Fault(
         "a name of the shim's begins a line",
         "cli/shim.py",
         "        print(printable(line), file=file)\n",
         "        print(line, file=file)\n",
-        "tests/cli/test_odd_files.py",
+        "tests/cli/test_odd_files.py::test_names_cannot_write_to_the_terminal",
     ),
     Fault(
         "a command runs without the record that is required",

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -190,6 +191,7 @@ def test_a_daemon_that_ends_waits_for_syslog(syslog: socket.socket, config: Path
     fill(DEV_LOG)
     assert ours.execute(["echo", "answered"])[1] == "answered\n"
     os.kill(pid, signal.SIGTERM)  # it must not end before the record is delivered
+    subprocess.run(["sleep", "2.5"], check=True)  # longer than a look at what waits takes
     assert "answered" in Records(syslog).wait_for(1)[-1]
 
 
