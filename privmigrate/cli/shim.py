@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
@@ -70,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--service", metavar="NAME", help="one service (default: all)")
     status.add_argument("--config", metavar="FILE", help="a rootwrap.conf, installed or not")
     status.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
-    status.add_argument("--json", action="store_true", help="for machines")
+    add_format(status)
     learned = actions.add_parser(
         "learned",
         help="what `mode = learn` has seen",
@@ -288,7 +289,7 @@ def _status(arguments: argparse.Namespace) -> int:
     found = [_service_status(name, root) for name in names]
     if arguments.config:
         found = [_config_status(arguments.config, ())]
-    if arguments.json:
+    if arguments.format == "json":
         print(json.dumps(found, indent=2))
     else:
         _say([line for entry in found for line in _describe(entry)] or ["nothing installed"])
