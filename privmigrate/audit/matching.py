@@ -11,7 +11,7 @@ from privmigrate.diagnostics import Diagnostic
 from privmigrate.errors import InputError
 from privmigrate.linux.reading import read_regular
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Failed, Mode, NotExecutable
-from privmigrate.rootwrap.config import RootwrapConfig, load_config
+from privmigrate.rootwrap.config import DEFAULT_EXEC_DIRS, RootwrapConfig, load_config
 from privmigrate.rootwrap.filters import ChainFilter, Filter, bind
 from privmigrate.rootwrap.filters.chainingregexp import ChainingRegExpFilter
 from privmigrate.rootwrap.filters.env import EnvFilter
@@ -22,8 +22,6 @@ from privmigrate.rootwrap.rule import Rule, Status
 from privmigrate.rootwrap.settings import check_settings, parse_settings
 
 MAX_NEAREST: Final = 5
-# Where nothing says where executables are: oslo.rootwrap's own documentation has these.
-DEFAULT_EXEC_DIRS: Final = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 _FIRST_PATTERN: Final = 2
 
 

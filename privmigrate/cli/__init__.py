@@ -119,7 +119,6 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
-    from privmigrate.diagnostics import printable
     from privmigrate.errors import InputError, PrivmigrateError
 
     parser = argparse.ArgumentParser(
@@ -146,8 +145,15 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         messages = (f"{error.filename}: {error.strerror}",)
     sys.stdout.flush()
     for message in messages:
-        print(f"privmigrate: {printable(message)}", file=sys.stderr)
+        say(message)
     return bad_input
+
+
+def say(text: str) -> None:
+    """Tell whoever called us; standard output is for what they asked for."""
+    from privmigrate.diagnostics import printable
+
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)
 
 
 def add_format(

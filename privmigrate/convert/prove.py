@@ -132,9 +132,9 @@ def _function(name: str, body: Sequence[ast.stmt], known: set[str]) -> Iterator[
     yield ""
 
 
-def _read_first(body: Sequence[ast.stmt], seen: frozenset[str] = frozenset()) -> set[str]:
+def _read_first(body: Sequence[ast.stmt]) -> set[str]:
     """Names that may be read before the statements bind them: of what stood further above."""
-    return _follow(body, set(seen))[0]
+    return _follow(body, set())[0]
 
 
 def _follow(body: Sequence[ast.stmt], seen: set[str]) -> tuple[set[str], set[str]]:

@@ -18,10 +18,10 @@ from typing import Final
 import pytest
 
 from privmigrate.audit.engine import load_rules
-from privmigrate.audit.illustration import illustrate
 from privmigrate.shim import trust
 from privmigrate.shim.install import make_plan
 from privmigrate.shim.manifest import Request
+from tests.audit.illustration import illustrate
 from tests.audit.sandbox import ROOTWRAP, Sandbox, sandbox
 
 pytestmark = pytest.mark.root
