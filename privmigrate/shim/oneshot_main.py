@@ -13,10 +13,10 @@ from typing import Final
 from privmigrate.errors import EXIT_BAD_CONFIG, InputError, Refused
 from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client
+from privmigrate.shim.bad_config import bad_config
 from privmigrate.shim.daemon import Executor
 from privmigrate.shim.index import Source, make_folder
 from privmigrate.shim.oneshot import OWN, OneShotServer
-from privmigrate.shim.rootwrap_main import bad_config
 
 _FIRST_PASSED: Final = 3  # sd_listen_fds(3)
 _BACKLOG: Final = 1024

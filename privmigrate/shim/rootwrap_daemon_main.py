@@ -22,12 +22,13 @@ from privmigrate.errors import (
 )
 from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client, manager
+from privmigrate.shim.bad_config import bad_config
 from privmigrate.shim.connections import Server
 from privmigrate.shim.daemon import Executor, Outgrown, Streams, told
 from privmigrate.shim.direct import serve_direct
 from privmigrate.shim.index import Source
 from privmigrate.shim.pipes import communicate
-from privmigrate.shim.rootwrap_main import Call, bad_config, parse, take_name
+from privmigrate.shim.rootwrap_main import Call, parse, take_name
 
 _IDENT: Final = "privmigrate"
 _EXPOSED: Final = (
