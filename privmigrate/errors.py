@@ -19,7 +19,20 @@ class PrivmigrateError(Exception):
 
 
 class InputError(PrivmigrateError):
-    """A file, an option or a configuration that cannot be used; the message says where and why."""
+    """A file, an option or a configuration that cannot be used; the message says where and why.
+
+    Several messages are about several things. Names of files are in them as they are: who prints a
+    message does it by `diagnostics.printable`, one line for each.
+    """
+
+    def __str__(self) -> str:
+        """All messages; names may have lines of their own."""
+        return "\n".join(self.messages)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Each message."""
+        return tuple(map(str, self.args))
 
 
 class Refused(PrivmigrateError):  # noqa: N818 - the field's word for the outcome

@@ -106,8 +106,10 @@ WRITERS: Final = (
     "linux/netns.py",  # names of namespaces
     "privsep/client/launch.py",
     "shim/index.py",
+    "shim/client.py",  # how many records were lost, and the folder for that
     "shim/files.py",
     "shim/install.py",
+    "shim/uninstall.py",
     "shim/report.py",
     "shim/learning.py",
     "shim/oneshot_main.py",  # its socket

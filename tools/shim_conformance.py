@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from privmigrate.errors import EXIT_BAD_CONFIG
 from privmigrate.rootwrap.settings import EXECUTIONS
 from privmigrate.shim.script import render_client
 
@@ -349,7 +350,9 @@ def without_traceback(text: str) -> str:
 
 
 def is_explained(theirs: Seen, ours: Seen) -> bool:
-    """Whether the only difference is that we say in a line what they say in a traceback."""
+    """Whether we say in a line what they say in a traceback, or where rootwrap.conf is wrong."""
+    if theirs.status == ours.status == EXIT_BAD_CONFIG:
+        return ours.stderr.startswith(theirs.stderr) and ": error: " in ours.stderr
     return theirs.stderr == "(an explanation)" and "Traceback" not in ours.stderr
 
 

@@ -26,7 +26,7 @@ _privmigrate() {
             "caps show") known="--format --help --json --service" ;;
             "caps explain") known="--format --help --json --learned" ;;
             "shim install") known="--accept-writable --bindir --config --divert --dry-run --help --interpreter --overlay --python --root --service --systemd --user" ;;
-            "shim uninstall") known="--force --help --root --service" ;;
+            "shim uninstall") known="--dry-run --force --help --root --service" ;;
             "shim status") known="--config --format --help --json --root --service" ;;
             "shim learned") known="--config --help" ;;
             "audit "*) known="--baseline --explain --fail-on --format --help --json --profile --root --score" ;;

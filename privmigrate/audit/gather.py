@@ -23,7 +23,8 @@ from privmigrate.privsep.knowledge.declared import NOTHING_DECLARED, Declared, p
 from privmigrate.rootwrap.config import RootwrapConfig, parse_config
 from privmigrate.rootwrap.filters import bind
 from privmigrate.rootwrap.parse import parse_filters
-from privmigrate.rootwrap.settings import SECTION, Settings, parse_settings
+from privmigrate.rootwrap.policy import PRIVSEP_HELPER
+from privmigrate.rootwrap.settings import SECTION, Settings, check_settings, parse_settings
 
 T = TypeVar("T")
 
@@ -214,7 +215,7 @@ def _config(gathering: _Gathering, path: str, *, trust: bool) -> None:
     gathering.texts[path] = tuple(text.splitlines())
     problems: list[Diagnostic] = []
     config: RootwrapConfig | None = None
-    settings: Settings | None = None
+    found = settings = None
     declared = NOTHING_DECLARED
     try:
         config = parse_config(data, path, {})
@@ -223,14 +224,31 @@ def _config(gathering: _Gathering, path: str, *, trust: bool) -> None:
             declared = _declared(gathering, found)
             settings = found
     except InputError as error:
-        message = str(error).removeprefix(f"{path}: error: ")
-        problems.append(Diagnostic(Span(path), Severity.ERROR, "bad-config", message))
+        problems.append(_bad_config(path, error))
     files = () if config is None else tuple(_filters_path(gathering, config, problems, trust=trust))
+    if config is not None and found is not None:
+        live = {rule.name for file in files for rule in file.parsed.live}
+        try:
+            check_settings(found, config, live | {PRIVSEP_HELPER.name})
+        except InputError as error:
+            problems.append(_bad_config(path, error))
     gathering.policies.append(PolicyFiles(files, config, text, tuple(problems), settings, declared))
     if trust:
         gathering.guard(Role.CONFIG, _absolute(path), "it names the filters and where they are")
     if config is not None and trust:
         _guard_executables(gathering, config, files)
+
+
+def _bad_config(path: str, error: InputError) -> Diagnostic:
+    """What is wrong, where the message says that it is."""
+    place, mark, message = str(error).partition(": error: ")
+    file, *numbers = place.rsplit(":", 2)
+    if mark and place == path:
+        return Diagnostic(Span(path), Severity.ERROR, "bad-config", message)
+    if mark and file == path and all(map(str.isdigit, numbers)):
+        span = Span(path, *map(int, numbers))
+        return Diagnostic(span, Severity.ERROR, "bad-config", message)
+    return Diagnostic(Span(path), Severity.ERROR, "bad-config", str(error))
 
 
 def _declared(gathering: _Gathering, settings: Settings) -> Declared:

@@ -9,6 +9,7 @@ from typing import Final
 
 from privmigrate.diagnostics import Diagnostic
 from privmigrate.errors import InputError
+from privmigrate.linux.reading import read_regular
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Failed, Mode, NotExecutable
 from privmigrate.rootwrap.config import DEFAULT_EXEC_DIRS, RootwrapConfig, load_config
 from privmigrate.rootwrap.filters import ChainFilter, Filter, bind
@@ -16,8 +17,9 @@ from privmigrate.rootwrap.filters.chainingregexp import ChainingRegExpFilter
 from privmigrate.rootwrap.filters.env import EnvFilter
 from privmigrate.rootwrap.filters.regexp import RegExpFilter
 from privmigrate.rootwrap.parse import Parsed, read_filters, read_filters_path
-from privmigrate.rootwrap.policy import Policy
+from privmigrate.rootwrap.policy import PRIVSEP_HELPER, Policy
 from privmigrate.rootwrap.rule import Rule, Status
+from privmigrate.rootwrap.settings import check_settings, parse_settings
 
 MAX_NEAREST: Final = 5
 _FIRST_PATTERN: Final = 2
@@ -53,8 +55,11 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
     else:
         config = load_config(path, environ)
         parsed = read_filters_path(config.filters_path)
+        # behind the shim nothing is allowed by a file that is wrong there
+        names = {rule.name for rule in (*parsed.live, PRIVSEP_HELPER)}
+        check_settings(parse_settings(read_regular(path), path), config, names)
     if parsed.errors:
-        raise InputError("\n".join(str(error) for error in parsed.errors))
+        raise InputError(*map(str, parsed.errors))
     return _loaded(parsed, config)
 
 

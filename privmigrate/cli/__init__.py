@@ -119,7 +119,7 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
-    from privmigrate.errors import PrivmigrateError
+    from privmigrate.errors import InputError, PrivmigrateError
 
     parser = argparse.ArgumentParser(
         prog=f"privmigrate {name}",
@@ -135,15 +135,17 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     try:
         _refuse_empty(arguments)
         return int(module.run(arguments))
+    except InputError as error:
+        messages = error.messages
     except PrivmigrateError as error:
-        why = str(error)
+        messages = (str(error),)
     except OSError as error:
         if error.filename is None:
             raise
-        why = f"{error.filename}: {error.strerror}"
+        messages = (f"{error.filename}: {error.strerror}",)
     sys.stdout.flush()
-    for line in why.splitlines():
-        say(line)
+    for message in messages:
+        say(message)
     return bad_input
 
 

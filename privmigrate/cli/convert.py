@@ -203,7 +203,7 @@ def _findings(arguments: argparse.Namespace) -> "Findings | None":
     findings = find_sites(arguments.callsites)
     if findings.errors:
         # what is not read has calls that nobody knows, whose filters would be needed by none
-        raise InputError("\n".join(map(str, findings.errors)))
+        raise InputError(*map(str, findings.errors))
     if not findings.files:
         raise InputError(
             f"--callsites {' '.join(arguments.callsites)}: error: no Python file there"

@@ -110,7 +110,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     findings = find_sites(arguments.paths)
     if findings.errors:
         # a class there may change what a call elsewhere means
-        raise InputError("\n".join(map(str, findings.errors)))
+        raise InputError(*map(str, findings.errors))
     for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
         say(str(problem))
     sources = read_sources(arguments.filters or _filters_beside(arguments.paths))

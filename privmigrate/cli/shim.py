@@ -1,24 +1,29 @@
 """``privmigrate shim``: put the shim in front of rootwrap, take it away, see what it does."""
 
 # Paths are texts here, as they are for oslo.rootwrap.
-# ruff: noqa: PTH100, PTH117, PTH120
+# ruff: noqa: PTH100, PTH110, PTH117, PTH120
 
 import argparse
 import json
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 from privmigrate.cli import add_format
+from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
-from privmigrate.shim import client, commands, install
+from privmigrate.rootwrap.parse import MISSING_FOLDER
+from privmigrate.shim import client, commands, install, manifest
 from privmigrate.shim.daemon import needs
-from privmigrate.shim.index import Built, Source, build
+from privmigrate.shim.files import inside
+from privmigrate.shim.index import Built, Source, build, read_config
 from privmigrate.shim.learning import read_learned
 from privmigrate.shim.plan import Planned
 from privmigrate.shim.report import read_reports, remove_dead
+from privmigrate.shim.uninstall import make_removal, uninstall
 
 _BINDIRS = {"additive": "/usr/local/bin", "divert": "/usr/bin"}
 _ADVICE = (
@@ -45,15 +50,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog="example: privmigrate shim install --service cinder"
         " --config /etc/cinder/rootwrap.conf",
     ))  # fmt: skip
-    uninstall = actions.add_parser(
+    removing = actions.add_parser(
         "uninstall",
         help="put back what was there",
-        description="Take away what `install` wrote and put back what stood there, byte for byte.",
+        description="Take away what `install` wrote and put back what stood there, byte for byte."
+        " Units that were enabled are disabled and stopped. The plan is printed first.",
         epilog="example: privmigrate shim uninstall --service cinder",
     )
-    uninstall.add_argument("--service", required=True, metavar="NAME", help="the service")
-    uninstall.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
-    uninstall.add_argument("--force", action="store_true", help="even where a file was changed")
+    removing.add_argument("--service", required=True, metavar="NAME", help="the service")
+    removing.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
+    removing.add_argument("--force", action="store_true", help="even where a file was changed")
+    removing.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     status = actions.add_parser(
         "status",
         help="what is installed, and what each filter's commands hold",
@@ -128,28 +135,46 @@ def run(arguments: argparse.Namespace) -> int:
         case "install":
             return _install(arguments)
         case "uninstall":
-            root = _root(arguments.root)
-            if root == "/":
-                _check_root("uninstall")
-            said = install.uninstall(arguments.service, root, force=arguments.force)
-            print("\n".join(said))
-            return 0
+            return _uninstall(arguments)
         case "learned":
             return _learned(arguments.config)
         case _:
             return _status(arguments)
 
 
+def _uninstall(arguments: argparse.Namespace) -> int:
+    root = _root(arguments.root)
+    if root == "/" and not arguments.dry_run:
+        _check_root("uninstall")
+    removal = make_removal(arguments.service, root, force=arguments.force)
+    _say(removal.lines())
+    if arguments.dry_run:
+        return 0
+    uninstall(removal)
+    print("uninstalled")
+    if root == "/":
+        for report in read_reports(removal.plan.request.config):
+            print(f"note: daemon {report['pid']} runs until it is idle, or told to end (SIGTERM)")
+    return 0
+
+
+def _say(lines: Iterable[str], file: TextIO | None = None) -> None:
+    """Print lines in which there are names of other people's."""
+    for line in lines:
+        print(printable(line), file=file)
+
+
 def _learned(config: str) -> int:
     found = read_learned(config)
     if not found:
-        print(f"nothing was learned about {config}{_why_nothing()}", file=sys.stderr)
+        read_config(Source(config, {}))  # a name that is misspelt, most likely
+        _say([f"nothing was learned about {config}{_why_nothing()}"], sys.stderr)
         return 1
     print("[capabilities]")
     for name, seen in sorted(found.items()):
         if asked := seen.unaudited - seen.granted:
-            print(f"; {name} was also granted {asked}, in checks that seldom decide anything")
-        print(f"{name} = {' '.join(seen.granted.names) or 'none'}")
+            _say([f"; {name} was also granted {asked}, in checks that seldom decide anything"])
+        _say([f"{name} = {' '.join(seen.granted.names) or 'none'}"])
     return 0
 
 
@@ -176,7 +201,7 @@ def _install(arguments: argparse.Namespace) -> int:
     image = root != "/"
     if image and not arguments.python:
         raise InputError("--root needs --python: the one inside the image that has privmigrate")
-    request = install.Request(
+    request = manifest.Request(
         service=arguments.service,
         config=arguments.config,
         bindir=bindir.rstrip("/"),
@@ -195,14 +220,25 @@ def _install(arguments: argparse.Namespace) -> int:
         commands.check_interpreter(request.interpreter, request.python)
         needed = needs(_check(request))
     plan = install.make_plan(request, needed)
-    if not image:
+    if image:
+        _check_image(request)
+    else:
         _note_user(request.user)
-    print("\n".join(plan.lines()))
+    _say(plan.lines())
     if arguments.dry_run:
         return 0
     install.apply(plan)
     print(f"installed; see `privmigrate shim status --service {request.service}`")
     return 0
+
+
+def _check_image(request: manifest.Request) -> None:
+    """Refuse a configuration that is wrong in itself; its filters are judged where it runs."""
+    path = inside(request.root, request.config)
+    if os.path.exists(path):
+        read_config(Source(path, {}))
+    else:
+        _say([f"note: {request.config} is not in {request.root} yet"], sys.stderr)
 
 
 def _check_root(action: str) -> None:
@@ -215,7 +251,7 @@ def _note_user(name: str) -> None:
     try:
         pwd.getpwnam(name)
     except KeyError:
-        print(f"note: there is no user {name} here (--user names the service's)", file=sys.stderr)
+        _say([f"note: there is no user {name} here (--user names the service's)"], sys.stderr)
 
 
 def _root(path: str) -> str:
@@ -229,7 +265,7 @@ def _bare(python: str) -> str:
     return os.path.realpath(python)
 
 
-def _check(request: install.Request) -> Built:
+def _check(request: manifest.Request) -> Built:
     """Refuse an installation that would refuse every command; warn of one that sudo passes by."""
     ours = (request.python, os.path.dirname(client.__file__))
     advice = "chown and chmod it, or --accept-writable DIR if you know who can write"
@@ -239,36 +275,37 @@ def _check(request: install.Request) -> Built:
         built = build(Source(request.config, {"PATH": _SECURE_PATH}, request.accepted))
     except Refused as refused:
         raise InputError(f"{refused} ({advice})") from refused
-    print(built.warning or f"all {len(built.plans)} filters are limited")
+    _say([built.warning or f"all {len(built.plans)} filters are limited"])
+    _say([f"note: {text}" for text in _missing_folders(built)], sys.stderr)
     folders = _SECURE_PATH.split(":")
     if request.strategy == "additive" and request.bindir not in folders:
-        print(f"note: {request.bindir} is not on sudo's usual secure_path", file=sys.stderr)
+        _say([f"note: {request.bindir} is not on sudo's usual secure_path"], sys.stderr)
     return built
 
 
 def _status(arguments: argparse.Namespace) -> int:
     root = _root(arguments.root)
-    names = [arguments.service] if arguments.service else install.services(root)
+    names = [arguments.service] if arguments.service else manifest.services(root)
     found = [_service_status(name, root) for name in names]
     if arguments.config:
         found = [_config_status(arguments.config, ())]
     if arguments.format == "json":
         print(json.dumps(found, indent=2))
     else:
-        print(
-            "\n".join(line for entry in found for line in _describe(entry)) or "nothing installed"
-        )
+        _say([line for entry in found for line in _describe(entry)] or ["nothing installed"])
     return 0 if all(entry["ok"] for entry in found) else 1
 
 
 def _service_status(name: str, root: str) -> dict[str, object]:
-    plan = install.read_manifest(name, root)
-    files = {step.path: install.is_intact(step, root) for step in plan.steps}
+    plan = manifest.read_manifest(name, root)
+    files = {step.path: manifest.is_intact(step, root) for step in plan.steps}
     entry: dict[str, object] = {"config": plan.request.config, "ok": True, "mode": "in an image"}
     if root == "/":
         entry = _config_status(plan.request.config, plan.request.accepted)
     strategy = plan.request.strategy
-    ok = all(files.values()) and entry["ok"]
+    ok = all(files.values()) and entry["ok"] and plan.is_done
+    if not plan.is_done:
+        strategy += f", not finished: `privmigrate shim uninstall --service {name}` takes it back"
     return {**entry, "service": name, "strategy": strategy, "files": files, "ok": ok}
 
 
@@ -282,6 +319,12 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
     filters = [_filter(plan) for plan in built.plans]
     daemons = read_reports(config)
     warning = [built.warning, _ADVICE.format(config=config)] if built.warning else []
+    warning += _missing_folders(built)
+    if lost := client.read_lost(config):
+        warning.append(
+            f"{counted(lost, 'audit record')} got lost, since syslog took none; the trail says so"
+            " as soon as it goes on"
+        )
     return {
         **entry,
         "ok": True,
@@ -290,6 +333,11 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
         "filters": filters,
         "daemons": daemons,
     }
+
+
+def _missing_folders(built: Built) -> list[str]:
+    found = built.parsed.diagnostics
+    return [each.message for each in found if each.code == MISSING_FOLDER]
 
 
 def _mode(built: Built) -> str:
@@ -330,6 +378,11 @@ def _describe(entry: dict[str, object]) -> Iterator[str]:
             yield (
                 f"    daemon {each['pid']}: holds {each['capabilities']}; run {each['run']},"
                 f" declined {each['declined']}, refused {each['refused']}, failed {each['failed']}"
+                + (
+                    f", {each['unrecorded']} records wait for syslog"
+                    if each.get("unrecorded")
+                    else ""
+                )
             )
             yield from (f"      {error}" for error in each["last_errors"])
     filters = entry.get("filters", ())

@@ -56,7 +56,7 @@ def read_sources(paths: Sequence[str]) -> Sources:
     problems = [problem for each in parsed for problem in each.errors]
     problems.extend(problem for each in parsed for problem in _broken_patterns(each))
     if problems:
-        raise InputError("\n".join(map(str, problems)))
+        raise InputError(*map(str, problems))
     notes.extend(
         str(each) for one in parsed for each in one.diagnostics if each.severity is Severity.WARNING
     )

@@ -15,6 +15,7 @@ from privmigrate.rootwrap import ini
 from privmigrate.rootwrap.rule import MINIMUM_VALUES, Rule, Status, Value
 
 SECTION: Final = "Filters"
+MISSING_FOLDER: Final = "no-such-folder"
 
 # Classes of the rootwrap copies inside nova and quantum, and what to write in their place.
 _FORMER_CLASSES: Final = {
@@ -238,7 +239,7 @@ def _missing_folder(folder: str) -> Diagnostic:
     return Diagnostic(
         Span(folder),
         Severity.WARNING,
-        "no-such-folder",
+        MISSING_FOLDER,
         f"{folder!r} in filters_path is not a folder; rootwrap skips it",
     )
 

@@ -127,7 +127,7 @@ class Policy:
         """Read the filters of a configuration. Raise InputError where oslo.rootwrap would die."""
         parsed = read_filters_path(config.filters_path)
         if parsed.errors:
-            raise InputError("\n".join(str(error) for error in parsed.errors))
+            raise InputError(*map(str, parsed.errors))
         return cls(
             parsed.rules,
             config.exec_dirs,

@@ -10,7 +10,8 @@ setuid_programs = no            ; yes: commands may gain by setuid programs, wit
 execution = child               ; or exec, or daemon
 learned = /etc/privmigrate/learned.toml    ; what `privmigrate learn --output` wrote; the default,
                                 ; where there is such a file
-audit = yes                     ; one record for each command, where use_syslog is on
+audit = yes                     ; one record for each command, where use_syslog is on; or no;
+                                ; or required: without a record no command
 max_commands = 100              ; how many a daemon runs at once
 
 [capabilities]
@@ -21,6 +22,7 @@ dnsmasq = exec
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -29,15 +31,18 @@ from privmigrate.diagnostics import Span
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.rootwrap import ini
+from privmigrate.rootwrap.config import RootwrapConfig
 
 SECTION: Final = "privmigrate"
 LEARNED: Final = "/etc/privmigrate/learned.toml"
+REQUIRED: Final = "required"
 MODES: Final = ("enforce", "learn", "off")
 EXECUTIONS: Final = ("child", "exec", "daemon")
 _BOOLEANS: Final = MappingProxyType(
     {"1": True, "yes": True, "true": True, "on": True}
     | {"0": False, "no": False, "false": False, "off": False}
 )
+_OF_FILTERS: Final = ("capabilities", "execution")
 _MOST_COMMANDS: Final = 10_000
 
 
@@ -54,11 +59,12 @@ class Settings:
         setuid_programs: no no_new_privs, so that a setuid program works within the set.
         execution: who runs commands: the client as their parent, itself turned into them, or a
             daemon.
-        audit: one record for each command, where use_syslog is on.
+        audit: yes, no, or required: one record for each command, where use_syslog is on.
         max_commands: how many a daemon runs at once; more wait.
         capabilities: by filter, from [capabilities].
         executions: by filter, from [execution].
-        places: of each option that is given where it stands, and of the section, by its name.
+        places: of each option that is given where it stands; of the sections, by their names, and
+            of what stands in the other two by both names.
     """
 
     mode: str = "enforce"
@@ -69,7 +75,7 @@ class Settings:
     learned_given: bool = False
     setuid_programs: bool = False
     execution: str = "child"
-    audit: bool = True
+    audit: str = "yes"
     max_commands: int = 100
     capabilities: Mapping[str, CapabilitySet] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +89,7 @@ class Settings:
 
 def parse_settings(data: bytes, file: str) -> Settings:
     """Read our sections; raise InputError for what cannot be meant, unknown options included."""
-    found: dict[str, dict[str, ini.Entry]] = {SECTION: {}, "capabilities": {}, "execution": {}}
+    found: dict[str, dict[str, ini.Entry]] = {name: {} for name in (SECTION, *_OF_FILTERS)}
     read = ini.parse_ini(data, file)
     for entry in read.entries:
         if entry.section in found:
@@ -102,12 +108,17 @@ def parse_settings(data: bytes, file: str) -> Settings:
         learned_given="learned" in options,
         setuid_programs=_boolean(options.get("setuid_programs"), default=False),
         execution=_one_of(options.get("execution"), EXECUTIONS),
-        audit=_boolean(options.get("audit"), default=True),
+        audit=_audit(options.get("audit")),
         max_commands=_number(options.get("max_commands"), 100),
         capabilities={name: _set(entry) for name, entry in found["capabilities"].items()},
         executions={name: _one_of(e, EXECUTIONS) for name, e in found["execution"].items()},
         places={name: span for name, span in read.sections if name == SECTION}
-        | {name: entry.span for name, entry in options.items()},
+        | {name: entry.span for name, entry in options.items()}
+        | {
+            f"[{section}] {name}": entry.span
+            for section in _OF_FILTERS
+            for name, entry in found[section].items()
+        },
     )
     if settings.needs_setuid_programs and "daemon" in (
         settings.execution,
@@ -118,6 +129,29 @@ def parse_settings(data: bytes, file: str) -> Settings:
             "no, where execution is daemon, whose limited commands are under no_new_privs",
         )
     return settings
+
+
+def check_settings(settings: Settings, config: RootwrapConfig, names: AbstractSet[str]) -> None:
+    """Raise InputError for what cannot be together with the rest of the file, and these filters.
+
+    After a name that no filter has, a filter would stay as wide as it is.
+    """
+    if settings.audit == REQUIRED and not config.use_syslog:
+        raise InputError(
+            f"{settings.places['audit']}: error: audit cannot be {REQUIRED!r} without a place for"
+            " the records (write use_syslog=True in [DEFAULT])"
+        )
+    for section, table in (
+        ("capabilities", settings.capabilities),
+        ("execution", settings.executions),
+    ):
+        for name in table:
+            if name not in names:
+                place = settings.places[f"[{section}] {name}"]
+                raise InputError(
+                    f"{place}: error: [{section}] names no filter by {name} (write a filter's name,"
+                    " or remove it)"
+                )
 
 
 _OPTIONS: Final = (
@@ -155,6 +189,18 @@ def _boolean(entry: ini.Entry | None, *, default: bool) -> bool:
     if value is None:
         raise _wrong(entry, "yes or no")
     return value
+
+
+def _audit(entry: ini.Entry | None) -> str:
+    """Yes, no, or required."""
+    if entry is None:
+        return "yes"
+    if entry.value.lower() == REQUIRED:
+        return REQUIRED
+    value = _BOOLEANS.get(entry.value.lower())
+    if value is None:
+        raise _wrong(entry, "yes, no, or required")
+    return "yes" if value else "no"
 
 
 def _absolute(entry: ini.Entry | None, default: str) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from re import Pattern
 
-MAGIC = "privmigrate shim index 1"
+MAGIC = "privmigrate shim index 2"
 FIELD, RECORD, PART = "\0", "\x1e", "\x1f"
 INDEX_DIR = "/run/privmigrate"
 SLOT = 8  # bytes of one bucket's place in the file: 5 of offset, 3 of size
@@ -38,10 +38,13 @@ SI_KERNEL = 0x80
 INFO, WARNING, ERROR = 20, 30, 40
 SYSLOG = {INFO: 6, WARNING: 4, ERROR: 3}
 NOTICE = 5
+PATIENCE = 1.0  # seconds for which a process waits for a syslog daemon that takes nothing
 LONGEST_LINE, LONGEST_ARGV = 1 << 16, 1 << 15  # bytes; a datagram of 200 kB is never delivered
 NETNS = ("net", "netn", "netns")
 EXEC = ("e", "ex", "exe", "exec")
 CHAINS = "HNG"  # ChainingFilter, IpNetnsExecFilter, ChainingRegExpFilter
+REQUIRED = "required"
+UNRECORDED = "not run: syslog takes no record of it, and rootwrap.conf says audit = required"
 POSITION, KIND, NAME, EXEC_PATH, RUN_AS, CAPABILITIES, EXECUTION, WHY_NOT, ARGS = range(9)
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM")
 SECRET_WORDS = ("password", "passwd", "secret", "token", "passphrase", "auth_key", "credential")
@@ -113,7 +116,8 @@ class Index:
             raise Slow
         self.compiled = fields[1] == sre_id()
         self.path, self.exec_dirs = fields[2], fields[3].split(PART) if fields[3] else []
-        self.rlimit_nofile, self.syslog, self.audit = int(fields[4]), fields[5], fields[6] == "1"
+        self.rlimit_nofile, self.syslog, self.audit = int(fields[4]), fields[5], fields[6] != ""
+        self.required = fields[6] == REQUIRED  # no record, no command
         self.warnings = fields[7].split(PART) if fields[7] else []
         self.socket, self.buckets, self.signatures = fields[8], int(fields[9]), fields[10]
         self.accepted = fields[11].split(PART) if fields[11] else []
@@ -512,14 +516,20 @@ def has_access_list(path: str) -> bool:
 class Log:
     """Syslog as configured; without it, warnings go to standard error as Python has it."""
 
+    patience = PATIENCE
+
     def __init__(self, name: str, syslog: str) -> None:
-        self.ident, self.level, self.facility = name.rpartition("/")[2], WARNING, 0
+        self.ident, self.facility = name.rpartition("/")[2], 0
         self.socket: _socket.socket | None = None
-        self.to_syslog = bool(syslog)
-        if syslog:
+        self.configure(syslog)
+
+    def configure(self, syslog: str) -> None:
+        """Take what rootwrap.conf says of syslog: facility and level, or nothing."""
+        self.level, self.to_syslog = WARNING, bool(syslog)
+        if syslog:  # without, what is under way keeps its facility
             self.facility, self.level = (int(word) for word in syslog.split())
             try:
-                self.socket = connect_syslog()
+                self.socket = self.socket or connect_syslog(self.patience)
             except OSError:
                 return  # whoever has something to say will find out
 
@@ -537,8 +547,8 @@ class Log:
         if self.to_syslog:
             self.write(level, text)
 
-    def send(self, priority: int, text: str) -> None:
-        """One datagram, as logging.handlers.SysLogHandler sends it; failing stops no command.
+    def line(self, priority: int, text: str) -> bytes:
+        """A line, as logging.handlers.SysLogHandler makes it.
 
         With control characters as escapes: what a caller says begins no line of its own.
         """
@@ -547,36 +557,53 @@ class Log:
         line = f"<{self.facility << 3 | priority}>{self.ident}: {text}".encode("utf-8", "replace")
         if len(line) > LONGEST_LINE:
             line = line[:LONGEST_LINE] + b"..."
+        return line + b"\0"
+
+    def send(self, priority: int, text: str) -> bool:
+        """Log one line, in one datagram, and say whether it was taken; failing stops no command."""
         try:
-            self.deliver(line + b"\0")
+            self.deliver(self.line(priority, text))
         except OSError as error:
-            if priority != NOTICE:  # where there is no syslog, there is no audit trail
-                print(f"{self.ident}: not logged: {error.strerror}: {text}", file=sys.stderr)
+            if priority != NOTICE:  # records that get lost are counted
+                print(f"{self.ident}: not logged: {error.strerror or error}: {text}",
+                      file=sys.stderr)  # fmt: skip
+            return False
+        return True
 
     def deliver(self, line: bytes) -> None:
         """Send it, on a new connection where the syslog daemon has been started anew."""
-        sock = self.socket
-        if sock is not None:
+        if self.socket is not None:
             try:
-                sock.sendall(line)
+                self.push(self.socket, line)
+            except (TimeoutError, BlockingIOError):
+                raise
             except OSError:
                 self.socket = None
             else:
                 return
-        sock = connect_syslog()
-        sock.sendall(line)
-        self.socket = sock
+        self.socket = connect_syslog(self.patience)
+        self.push(self.socket, line)
+
+    def push(self, sock: "_socket.socket", line: bytes) -> None:
+        """Send it; after a syslog daemon hung for so long, nothing waits for it again."""
+        try:
+            sock.sendall(line)
+        except (TimeoutError, BlockingIOError):
+            self.patience, self.socket = 0.0, None  # a stream may have taken half of the line
+            raise
 
 
-def connect_syslog() -> "_socket.socket":
+def connect_syslog(patience: float) -> "_socket.socket":
     """Connect to /dev/log, by datagrams or else by a stream."""
     import _socket
 
     try:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+        sock.settimeout(patience)
         sock.connect("/dev/log")
     except OSError:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.settimeout(patience)
         sock.connect("/dev/log")
     return sock
 
@@ -632,8 +659,18 @@ def listed(argv: "Sequence[str]") -> str:
     return f"[{', '.join(found)}]"
 
 
-def audit(log: Log, command: Command, **values: str) -> None:
-    """One record of one command; its fields are named in docs/shim.md."""
+def audit(log: Log, config: str, command: Command, **values: str) -> bool:
+    """One record of one command; whether syslog took it. What it does not take is counted."""
+    if log.send(NOTICE, describe_for_audit(command, **values)):
+        tell_lost(log, config)
+        return True
+    if not count_lost(config):
+        print(f"{log.ident}: an audit record is lost, and is counted nowhere", file=sys.stderr)
+    return False
+
+
+def describe_for_audit(command: Command, **values: str) -> str:
+    """The text of a record; its fields are named in docs/shim.md."""
     mask = "all" if command.capabilities is None else f"{command.capabilities:x}"
     record = {
         "by": quote(values.pop("by")),
@@ -645,7 +682,66 @@ def audit(log: Log, command: Command, **values: str) -> None:
         **values,
     }
     pairs = ", ".join(f'"{name}": {value}' for name, value in record.items())
-    log.send(NOTICE, f"privmigrate {{{pairs}}}")
+    return f"privmigrate {{{pairs}}}"
+
+
+def describe_lost(number: int) -> str:
+    """The record of records that the trail lacks."""
+    return f'privmigrate {{"lost": {number}}}'
+
+
+def lost_path(config: str) -> str:
+    """The file whose size is the number of records that the trail lacks; it takes no room."""
+    return index_path(config).removesuffix(".index") + ".lost"
+
+
+def count_lost(config: str, number: int = 1) -> bool:
+    """Count records that syslog did not take, for whoever finds that it takes some again.
+
+    Say whether that could be done: not on a full file system, or by others than root.
+    """
+    try:
+        if not posix.access(INDEX_DIR, posix.F_OK):
+            posix.mkdir(INDEX_DIR, 0o755)
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        fd = posix.open(lost_path(config), flags, 0o600)
+    except OSError:
+        return False
+    try:
+        posix.lockf(fd, posix.F_LOCK, 0)
+        posix.ftruncate(fd, posix.fstat(fd).st_size + number)
+    except OSError:
+        return False
+    finally:
+        posix.close(fd)
+    return True
+
+
+def read_lost(config: str) -> int:
+    """How many records the trail lacks and has not said so."""
+    try:
+        return posix.stat(lost_path(config)).st_size
+    except OSError:
+        return 0
+
+
+def tell_lost(log: Log, config: str) -> None:
+    """Say in the trail, which takes something again, how many records it lacks."""
+    if not read_lost(config):
+        return
+    try:
+        fd = posix.open(lost_path(config), posix.O_RDWR | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        posix.lockf(fd, posix.F_TLOCK, 0)
+        number = posix.fstat(fd).st_size
+        if number and log.send(NOTICE, describe_lost(number)):
+            posix.ftruncate(fd, 0)
+    except OSError:
+        return  # another process says it
+    finally:
+        posix.close(fd)
 
 
 # -- confining and running -----------------------------------------------------------------------
@@ -903,13 +999,12 @@ def connect_daemon(config: str, slow: "Sequence[str]") -> "_socket.socket":
     import _socket
 
     for everywhere in (False, True):
-        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
+            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
             sock.connect(socket_path(config, everywhere=everywhere))
         except OSError:
-            sock.close()
-        else:
-            return sock
+            continue
+        return sock
     start_daemon(config, slow)
     raise Unserved("no daemon yet")
 
@@ -928,7 +1023,10 @@ def start_daemon(config: str, slow: "Sequence[str]") -> None:
         posix.utime(marker)
     except OSError:
         return  # then there can be no socket either
-    pid = posix.fork()
+    try:
+        pid = posix.fork()
+    except OSError:
+        return  # whoever cannot have a process will find out
     if pid:
         posix.waitpid(pid, 0)
         return
@@ -953,10 +1051,18 @@ KEPT_VARIABLES = (b"PATH", b"LANG", b"LC_ALL", b"LC_CTYPE", b"TZ")
 
 def describe(command: Command, environ: dict[bytes, bytes]) -> str:
     """What wrapper.start_subprocess logs of a command."""
+    who, user = log_name(environ), user_name(posix.getuid())
+    return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, as far as it can be found."""
     import pwd
 
-    who, user = log_name(environ), pwd.getpwuid(posix.getuid()).pw_name
-    return f"({who} > {user}) Executing {command.argv} (filter match = {command.name})"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # or there is no descriptor for the file that says it
+        return str(uid)
 
 
 def run(index: Index, log: Log, command: Command, call: "Call") -> int:
@@ -973,16 +1079,18 @@ def run(index: Index, log: Log, command: Command, call: "Call") -> int:
     keep_descriptors()
     begin = time.monotonic()
     try:
+        if index.required or (index.audit and command.execution == "exec"):
+            taken = audit(log, call.config, command, by=log_name(environ))
+            if index.required and not taken:
+                raise Quit(EXIT_FAILED, UNRECORDED)
         if command.execution == "exec":
-            if index.audit:
-                audit(log, command, by=log_name(environ))
             become(command)
         status = run_as_child(command)
     except OSError as error:
         raise Quit(EXIT_FAILED, f"{command.executable}: {error.strerror}") from None
     if index.audit:
         seconds = f"{time.monotonic() - begin:.3f}"
-        audit(log, command, by=log_name(environ), status=str(status), seconds=seconds)
+        audit(log, call.config, command, by=log_name(environ), status=str(status), seconds=seconds)
     return status
 
 
@@ -1047,6 +1155,8 @@ def main(slow: list[str]) -> None:
         except OSError as error:
             why = f"{slow[0]}: {error.strerror}; was privmigrate removed without `shim uninstall`?"
             status = give_up(name, Quit(EXIT_BAD_CONFIG, why))
+    except OSError as error:  # no descriptor, no memory: nothing runs any more
+        status = give_up(name, Quit(EXIT_FAILED, error.strerror or str(error)))
     if sys.stderr is not None:
         sys.stderr.flush()
     posix._exit(status)

@@ -33,7 +33,7 @@ def run(words: Sequence[str]) -> str:
 
     status, out, err = communicate(start, b"")
     if status:
-        said = (err or out).decode(errors="replace").strip()
+        said = "; ".join((err or out).decode(errors="replace").split("\n")).strip("; ")
         raise InputError(f"{' '.join(words)} failed: {said}")
     return out.decode(errors="replace")
 
@@ -58,13 +58,40 @@ def check_sudoers(path: str) -> None:
     run(("visudo", "-cf", path))
 
 
+_RUNS_SYSTEMD: Final = "/run/systemd/system"  # sd_booted(3)
+
+
+def active_units(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that systemd has started; none where no systemd runs."""
+    if not os.path.isdir(_RUNS_SYSTEMD):  # noqa: PTH112 - a text, as elsewhere here
+        return ()
+    found = []
+    for name in names:
+        state = run(("systemctl", "show", "--property=ActiveState", "--value", "--", name)).strip()
+        if state not in {"inactive", "failed"}:
+            found.append(name)
+    return tuple(found)
+
+
+def stop_units(names: Sequence[str]) -> None:
+    """Have systemd stop units."""
+    if names:
+        run(("systemctl", "stop", "--", *names))
+
+
+def reload_units() -> None:
+    """Have systemd, where it runs, forget units whose files are gone."""
+    if os.path.isdir(_RUNS_SYSTEMD):  # noqa: PTH112 - as above
+        run(("systemctl", "daemon-reload"))
+
+
 def check_interpreter(interpreter: str, python: str) -> None:
     """Raise InputError unless the client can confine by this interpreter, and that one finds us."""
     run_absolute((interpreter, "-I", "-S", "-c", "import _ctypes, _sre, binascii, marshal, posix"))
     try:
         run_absolute((python, "-I", "-c", "import privmigrate.shim.rootwrap_main"))
     except InputError as error:
-        why = str(error).splitlines()[-1]  # of a traceback, what it is about
+        why = str(error).rpartition("; ")[2]  # of a traceback, what it is about
         raise InputError(
             f"{python} cannot run privmigrate: {why} (--python names the one that has it)"
         ) from error

@@ -47,12 +47,12 @@ class Server(ABC):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, nobody could say how one ended
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
-        limit = self.executor.built.config.daemon_timeout
         remove_dead()
         self.report.write()
         while not self._stop.wait(1):
-            self.report.write()
-            self.executor.trail.write(wait=False)
+            self.executor.log.drain(1)
+            self.report.write(self.executor.log.unrecorded)
+            limit = self.executor.built.config.daemon_timeout
             with self._lock:
                 if not self._running and time.monotonic() - self._used > limit:
                     break
@@ -68,9 +68,11 @@ class Server(ABC):
         for thread in threads:
             while thread.is_alive():
                 thread.join(1)
-                self.executor.trail.write(wait=False)  # of a client that does not read its answer
-        self.executor.trail.write()
+                self.executor.log.drain(1)
+        self.executor.log.finish()
         self.report.remove()
+        for number in _STOPPING:  # told again while the interpreter ends, it would seem to fail
+            signal.signal(number, signal.SIG_IGN)
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -153,6 +155,9 @@ class Server(ABC):
             why = f"{command.executable}: {getattr(error, 'strerror', None) or error}"
             self.report.count("failed", why)
             raise client.Quit(client.EXIT_FAILED, why) from None
+        except client.Quit as quit_:
+            self.report.count("failed", quit_.message)
+            raise
         self.report.count("run")
         return started
 

@@ -32,7 +32,7 @@ from privmigrate.shim.caller import Caller
 from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
 from privmigrate.shim.learning import Learning
 from privmigrate.shim.strict import confirm
-from privmigrate.shim.trail import Trail
+from privmigrate.shim.trail import DaemonLog, Trail
 from privmigrate.shim.watch import Watch
 
 
@@ -53,12 +53,13 @@ class Streams:
 class Started:
     """A command that runs, and what the audit trail will say of it.
 
-    Used in `with`: its record is kept when it ends, and written behind the answer to whoever waits.
+    Used in `with`. Its record is written when it ends, before whoever waits is told.
     """
 
     process: Process
     command: client.Command
     trail: Trail | None
+    record: str
     begin: float
     learning: Learning | None = None
     _status: int | None = None
@@ -69,8 +70,6 @@ class Started:
     def __exit__(self, *_error: object) -> None:
         self.wait()
         self.process.close()
-        if self.trail is not None:
-            self.trail.write()
 
     def wait(self) -> int:
         """The exit status as subprocess gives it: -n for signal n."""
@@ -90,7 +89,7 @@ class Started:
         if result is not None:
             status = result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
         if self.trail is not None:
-            self.trail.keep(self.command, status, time.monotonic() - self.begin)
+            self.trail.end(self.record, status, time.monotonic() - self.begin)
         return status
 
 
@@ -110,7 +109,7 @@ class Executor:
         self._path: Final = source.environ.get("PATH", "")
         self._name: Final = name
         self._held: CapabilitySet | None = None
-        self.log: Final = client.Log(name, self._index.syslog)
+        self.log: Final = DaemonLog(name, self._index.syslog, source.path)
         # a daemon stays who it is
         self.trail: Final = Trail(self.log, client.log_name(self.environ))
 
@@ -169,19 +168,25 @@ class Executor:
     def start(
         self, command: client.Command, streams: Streams, *, cwd: str | None = None, umask: int = -1
     ) -> Started:
-        """Start what was prepared; raise OSError as the kernel gives it.
+        """Start what was prepared; raise OSError as the kernel gives it, or client.Quit.
 
         Without a folder, and with umask -1, these are our own.
         """
-        begin = time.monotonic()
         trail = self.trail if self._index.audit else None
+        if self._index.required:
+            self.trail.begin(command)
+        begin = time.monotonic()
+        learning = None
         if self._built.settings.mode != "learn" or os.geteuid():
-            return Started(self._spawn(command, streams, cwd, umask), command, trail, begin)
-        with ExitStack() as stack:
-            learning = stack.enter_context(Learning(self._source.path, self.log))
             process = self._spawn(command, streams, cwd, umask)
-            stack.pop_all()  # from now on it ends with the command
-        return Started(process, command, trail, begin, learning)
+        else:
+            with ExitStack() as stack:
+                learning = stack.enter_context(Learning(self._source.path, self.log))
+                process = self._spawn(command, streams, cwd, umask)
+                stack.pop_all()  # from now on it ends with the command
+        # while it runs: then little is left to do between its end and the answer
+        record = "" if trail is None else trail.describe(command)
+        return Started(process, command, trail, record, begin, learning)
 
     def _fresh(self) -> tuple[client.Index, Built]:
         with self._loading:
@@ -198,6 +203,7 @@ class Executor:
                 store(self._built, self._source.path)
                 self._index = client.Index(self._built.data)
                 self._watch = Watch(self._index, OURS)
+                self.log.configure(self._index.syslog)
             return self._index, self._built
 
     def _spawn(

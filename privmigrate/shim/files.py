@@ -13,7 +13,7 @@ from typing import Final
 
 from privmigrate.errors import InputError
 
-_TEMPORARY: Final = ".privmigrate"  # sudo reads no file in sudoers.d whose name has a dot
+TEMPORARY: Final = ".privmigrate"  # sudo reads no file in sudoers.d whose name has a dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def write_original(path: str, original: Original) -> None:
     if not original.link:
         write_file(path, base64.b64decode(original.content), original.mode, original)
         return
-    temporary = path + _TEMPORARY
+    temporary = path + TEMPORARY
     os.symlink(original.link, temporary)
     try:
         os.chown(temporary, original.uid, original.gid, follow_symlinks=False)
@@ -84,7 +84,7 @@ def write_file(
 
     So a full disk leaves what stood there, and nobody reads half of it.
     """
-    temporary = path + _TEMPORARY
+    temporary = path + TEMPORARY
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(temporary, flags, mode), "wb") as file:

@@ -26,7 +26,7 @@ from privmigrate.rootwrap.config import RootwrapConfig, parse_config
 from privmigrate.rootwrap.parse import Parsed, read_filters_path
 from privmigrate.rootwrap.policy import PRIVSEP_HELPER
 from privmigrate.rootwrap.rule import Status
-from privmigrate.rootwrap.settings import Settings, parse_settings
+from privmigrate.rootwrap.settings import Settings, check_settings, parse_settings
 from privmigrate.rootwrap.words import is_word
 from privmigrate.shim import client, plan, trust
 from privmigrate.shim.patterns import encode_pattern
@@ -108,7 +108,7 @@ def build(source: Source) -> Built:
 
 def _watched(source: Source) -> tuple[tuple[str, str], ...]:
     """What an index depends on: files and folders of filters (F), folders on the way (T)."""
-    config, settings = _read_config(source)
+    config, settings = read_config(source)
     files = {source.path, settings.learned, *OURS}
     for folder in config.filters_path:
         files.add(folder)
@@ -128,20 +128,24 @@ def _changed_ns(path: str) -> int:
         return 0
 
 
-def _read_config(source: Source) -> tuple[RootwrapConfig, Settings]:
+def read_config(source: Source) -> tuple[RootwrapConfig, Settings]:
+    """Read rootwrap.conf alone; raise InputError."""
     try:
         data = read_regular(source.path)
-    except (OSError, ValueError):
-        raise InputError(f"Incorrect configuration file: {source.path}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(
+            f"{source.path}: error: cannot be read: {why} (name the service's rootwrap.conf)"
+        ) from None
     config = parse_config(data, source.path, source.environ)
     return config, parse_settings(data, source.path)
 
 
 def _build(source: Source, signatures: tuple[str, ...]) -> Built:
-    config, settings = _read_config(source)
+    config, settings = read_config(source)
     parsed = read_filters_path(config.filters_path)
     if parsed.errors:
-        raise InputError("\n".join(str(error) for error in parsed.errors))
+        raise InputError(*map(str, parsed.errors))
     if os.geteuid() == 0:
         paths = (source.path, *config.filters_path, *(p for f in config.filters_path
                                                      for p in trust.entries(f)))  # fmt: skip
@@ -150,7 +154,7 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
         if reasons:
             raise Refused("; ".join(reasons))
     rules = (*parsed.live, PRIVSEP_HELPER)
-    _know_names(settings, {rule.name for rule in rules}, source.path)
+    check_settings(settings, config, {rule.name for rule in rules})
     given = plan.Given(settings, config, source.accepted, _read_learned(settings))
     plans = tuple(plan.make(rule, given) for rule in rules)
     skipped = [rule for rule in parsed.rules if rule.status is Status.UNKNOWN_CLASS]
@@ -161,7 +165,7 @@ def _build(source: Source, signatures: tuple[str, ...]) -> Built:
         client.PART.join(config.exec_dirs),
         str(config.rlimit_nofile),
         f"{config.syslog_log_facility} {config.syslog_log_level}" if config.use_syslog else "",
-        "1" if config.use_syslog and settings.audit else "",
+        settings.audit if config.use_syslog and settings.audit != "no" else "",
         client.PART.join(
             f"Skipping unknown filter class ({rule.filter_class}) specified in filter definitions"
             for rule in skipped
@@ -177,15 +181,6 @@ def _read_learned(settings: Settings) -> Declared:
     if not settings.learned_given and not os.path.lexists(settings.learned):
         return NOTHING_DECLARED
     return read_declared(settings.learned)
-
-
-def _know_names(settings: Settings, names: set[str], file: str) -> None:
-    """A name that no filter has is a mistake, after which a filter would stay as wide as it is."""
-    tables = (("capabilities", settings.capabilities), ("execution", settings.executions))
-    for section, table in tables:
-        if unknown := sorted(set(table) - names):
-            names_ = ", ".join(unknown)
-            raise InputError(f"{file}: error: [{section}] names no filter by {names_}")
 
 
 def _layout(header: Sequence[str], plans: Sequence[Planned], tail: Sequence[str]) -> bytes:
@@ -258,9 +253,7 @@ def store(built: Built, config: str) -> None:
     path = client.index_path(config)
     temporary = f"{path}.{os.getpid()}"
     try:
-        if not os.path.isdir(client.INDEX_DIR):  # noqa: PTH112 - as above
-            os.mkdir(client.INDEX_DIR, 0o755)  # noqa: PTH102
-            os.chmod(client.INDEX_DIR, 0o755)  # noqa: PTH101, S103 - whatever the umask
+        make_folder()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(temporary, flags, 0o644), "wb") as file:
             os.fchmod(file.fileno(), 0o644)
@@ -268,6 +261,13 @@ def store(built: Built, config: str) -> None:
         os.rename(temporary, path)  # noqa: PTH104
     except OSError:
         _remove(temporary)
+
+
+def make_folder() -> None:
+    """Make the folder of indexes and sockets, if it is not there; raise OSError."""
+    if not os.path.isdir(client.INDEX_DIR):  # noqa: PTH112 - as above
+        os.mkdir(client.INDEX_DIR, 0o755)  # noqa: PTH102
+        os.chmod(client.INDEX_DIR, 0o755)  # noqa: PTH101, S103 - whatever the umask
 
 
 def _remove(path: str) -> None:

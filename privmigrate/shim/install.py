@@ -7,90 +7,38 @@ commands in a virtual environment. A plan is made first, and a manifest of what 
 which everything is put back byte for byte.
 """
 
-import hashlib
-import json
+# Paths are texts here, as they are for oslo.rootwrap.
+# ruff: noqa: PTH101, PTH102, PTH112, PTH120
+
 import os
 import re
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from privmigrate.errors import InputError, PrivmigrateError
+from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.shim import client, commands, trust, units
-from privmigrate.shim.files import (
-    Original,
-    digest_of,
-    inside,
-    read_original,
-    write_file,
-    write_original,
+from privmigrate.shim.files import inside, read_original, write_file
+from privmigrate.shim.manifest import (
+    MANIFESTS,
+    Plan,
+    Request,
+    Step,
+    check_service,
+    manifest_path,
+    unit_path,
+    write_manifest,
 )
 from privmigrate.shim.script import render_client, render_daemon
+from privmigrate.shim.uninstall import take_back_all
 
 STRATEGIES: Final = ("additive", "divert", "overlay")
-MANIFESTS: Final = "/var/lib/privmigrate/shim"
-_VERSION: Final = 1
 _EXECUTABLE: Final = 0o755
 _SUDOERS: Final = 0o440
-# What means itself in sudoers files and units, in the name of a file in sudoers.d (one with a dot
-# is not read), and in the first line of a script.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _ALIAS: Final = re.compile(r"[A-Z][A-Z0-9_]*")  # sudoers(5): ALL, and names of a User_Alias
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._+@-]+)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What `shim install` was asked for; all paths are those inside `root`."""
-
-    service: str
-    config: str
-    bindir: str
-    strategy: str = "additive"
-    user: str = ""
-    root: str = "/"
-    interpreter: str = ""
-    python: str = ""
-    accepted: tuple[str, ...] = ()
-    systemd: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One file to write; `diverted` is where dpkg keeps the package's own."""
-
-    path: str
-    mode: int
-    text: str
-    why: str
-    diverted: str = ""
-    original: Original | None = None
-
-    @property
-    def digest(self) -> str:
-        """Of what we write: whether it is still that, uninstall asks."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that an installation does, in order."""
-
-    request: Request
-    steps: tuple[Step, ...]
-
-    def lines(self) -> tuple[str, ...]:
-        """The plan for people."""
-        found = []
-        for step in self.steps:
-            verb = "replace" if step.original else "write"
-            if step.diverted:
-                found.append(f"divert {step.path} to {step.diverted}")
-            found.append(f"{verb} {step.path} ({step.mode:o}): {step.why}")
-        found.append(f"write {manifest_path(self.request.service)} (600): how to take it back")
-        return tuple(found)
 
 
 def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
@@ -113,14 +61,9 @@ def make_plan(request: Request, needed: CapabilitySet | None = None) -> Plan:
     return Plan(request, tuple(steps))
 
 
-def _check_service(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"--service {name!r}: only letters, digits, - and _ can be in it")
-
-
 def _check_words(request: Request) -> None:
     """Refuse what would mean something else where it is written to."""
-    _check_service(request.service)
+    check_service(request.service)
     if not _USER.fullmatch(request.user) or _ALIAS.fullmatch(request.user):
         raise InputError(f"--user {request.user!r}: sudo would not read this as the name of a user")
     paths = [
@@ -177,7 +120,6 @@ def _sudoers(request: Request) -> Step:
 
 
 def _units(request: Request, needed: CapabilitySet | None) -> tuple[Step, Step]:
-    base = f"/etc/systemd/system/{request.service}-privmigrate"
     accepted = [word for folder in request.accepted for word in ("--accept", folder)]
     words = (request.python, "-I", "-m", "privmigrate.shim.rootwrap_main", *accepted)
     command = (*words, "--serve", request.config, "--as", f"{request.service}-rootwrap")
@@ -186,152 +128,59 @@ def _units(request: Request, needed: CapabilitySet | None) -> tuple[Step, Step]:
     )
     service = units.render_service(request.service, command, needed)
     return (
-        _unit(request, f"{base}.socket", socket, "systemctl enable --now makes it listen"),
-        _unit(request, f"{base}.service", service, "the daemon behind `execution = daemon`"),
+        _unit(request, "socket", socket, "systemctl enable --now makes it listen"),
+        _unit(request, "service", service, "the daemon behind `execution = daemon`"),
     )
 
 
-def _unit(request: Request, path: str, text: str, why: str) -> Step:
+def _unit(request: Request, kind: str, text: str, why: str) -> Step:
+    path = unit_path(request.service, kind)
     return Step(path, 0o644, text, why, original=read_original(request.root, path))
 
 
 def apply(plan: Plan) -> None:
     """Do what the plan says; what was done before an error is taken back."""
-    root = plan.request.root
-    done: list[Step] = []
+    root, service = plan.request.root, plan.request.service
+    folders = _missing_folders([step.path for step in plan.steps], root)
+    begun = replace(plan, folders=folders, is_done=False)
     try:
-        for step in plan.steps:
+        _make_folders(_missing_folders([manifest_path(service)], root), root)
+        write_manifest(begun)
+        _make_folders(folders, root)
+        for step in begun.steps:
             _apply_step(step, root)
-            done.append(step)
-        _write_manifest(plan)
-    except BaseException:
-        for step in reversed(done):
-            with suppress(OSError, PrivmigrateError):  # the others all the same
-                _take_back(step, root)
+        write_manifest(replace(begun, is_done=True))
+    except BaseException as error:
+        if not take_back_all(begun):
+            advice = f"`privmigrate shim uninstall --service {service}` does when it is repaired"
+            raise InputError(str(error), f"not everything could be taken back: {advice}") from error
         raise
+
+
+def _missing_folders(places: Iterable[str], root: str) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for place in places:
+        missing = []
+        folder = os.path.dirname(place)
+        while folder not in found and not os.path.isdir(inside(root, folder)):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        found.update(dict.fromkeys(reversed(missing)))
+    return tuple(found)
+
+
+def _make_folders(folders: Iterable[str], root: str) -> None:
+    for folder in folders:
+        os.mkdir(inside(root, folder))
+        mode = 0o700 if folder == MANIFESTS else 0o755
+        os.chmod(inside(root, folder), mode)  # whatever the umask
 
 
 def _apply_step(step: Step, root: str) -> None:
     if step.diverted:
         commands.divert(step.path, step.diverted, root)
-    path = inside(root, step.path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
     check = commands.check_sudoers if step.mode == _SUDOERS else None
-    try:
-        write_file(path, step.text.encode(), step.mode, check=check)
-    except BaseException:
-        if step.diverted:
-            commands.undivert(step.path, step.diverted, root)
-        raise
-
-
-def _take_back(step: Step, root: str) -> None:
-    path = inside(root, step.path)
-    if step.original is not None:
-        write_original(path, step.original)
-    else:
-        os.unlink(path)  # noqa: PTH108
-    if step.diverted:
-        commands.undivert(step.path, step.diverted, root)
-
-
-def uninstall(service: str, root: str, *, force: bool = False) -> tuple[str, ...]:
-    """Put back what stood there; say what was done. Raise InputError with nothing done.
-
-    With `force` files that someone has changed stay as they are.
-    """
-    plan = read_manifest(service, root)
-    changed = [step for step in plan.steps if not is_intact(step, root)]
-    if changed and not force:
-        raise InputError(
-            f"{changed[0].path} is not as it was written: someone changed it"
-            " (--force takes back the others and leaves it)"
-        )
-    said = []
-    for step in reversed(plan.steps):
-        if step in changed:
-            said.append(_left(step, root))
-            continue
-        _take_back(step, root)
-        said.append(f"{'restored' if step.original or step.diverted else 'removed'} {step.path}")
-    manifest = inside(root, manifest_path(service))
-    os.unlink(manifest)  # noqa: PTH108
-    with suppress(OSError):  # our own folders, where nothing else is in them
-        for folder in (MANIFESTS, os.path.dirname(MANIFESTS)):  # noqa: PTH120
-            os.rmdir(inside(root, folder))  # noqa: PTH106
-    return tuple(said)
-
-
-def _left(step: Step, root: str) -> str:
-    if not os.path.lexists(inside(root, step.path)):
-        text = f"not there any more: {step.path}"
-    else:
-        text = f"left as it is: {step.path}, which someone changed"
-    if step.diverted:
-        text += f"; the package's own is still diverted to {step.diverted} (dpkg-divert --remove)"
-    return text
-
-
-def manifest_path(service: str) -> str:
-    """Where the manifest of a service lies."""
-    return f"{MANIFESTS}/{service}.json"
-
-
-def _write_manifest(plan: Plan) -> None:
-    path = inside(plan.request.root, manifest_path(plan.request.service))
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120
-    steps = [{**asdict(step), "text": "", "sha256": step.digest} for step in plan.steps]
-    value = {"version": _VERSION, "request": asdict(plan.request), "steps": steps}
-    write_file(path, json.dumps(value, indent=1).encode(), 0o600)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded(Step):
-    """A step of a manifest, which holds the digest of what was written and not the text."""
-
-    sha256: str = ""
-
-    @property
-    def digest(self) -> str:
-        """As it was then."""
-        return self.sha256
-
-
-def read_manifest(service: str, root: str) -> Plan:
-    """Read how a service was installed; raise InputError if it was not."""
-    _check_service(service)
-    path = manifest_path(service)
-    try:
-        with open(inside(root, path), "rb") as file:  # noqa: PTH123 - paths are texts here
-            value = json.load(file)
-        request = Request(**{**value["request"], "accepted": tuple(value["request"]["accepted"])})
-        steps = []
-        for entry in value["steps"]:
-            original = entry.pop("original")
-            kept = None if original is None else Original(**original)
-            steps.append(Recorded(**entry, original=kept))
-        return Plan(replace(request, root=root), tuple(steps))
-    except FileNotFoundError:
-        raise InputError(f"{service} is not installed: there is no {path}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be used: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be used: {error}") from None
-
-
-def services(root: str) -> tuple[str, ...]:
-    """The services that are installed."""
-    try:
-        names = os.listdir(inside(root, MANIFESTS))  # noqa: PTH208
-    except OSError:
-        return ()
-    found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
-    return tuple(sorted(filter(_NAME.fullmatch, found)))
-
-
-def is_intact(step: Step, root: str) -> bool:
-    """Whether a file is as it was written."""
-    return digest_of(inside(root, step.path)) == step.digest
+    write_file(inside(root, step.path), step.text.encode(), step.mode, check=check)
 
 
 def why_not_ours(paths: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from typing import Final
 from privmigrate.errors import EXIT_BAD_CONFIG, InputError, Refused
 from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client
+from privmigrate.shim.bad_config import bad_config
 from privmigrate.shim.daemon import Executor
-from privmigrate.shim.index import Source
+from privmigrate.shim.index import Source, make_folder
 from privmigrate.shim.oneshot import OWN, OneShotServer
 
 _FIRST_PASSED: Final = 3  # sd_listen_fds(3)
@@ -28,6 +29,7 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
         listener, lock = _passed_socket(), -1
         if listener is None:
             path = client.socket_path(config)
+            make_folder()
             lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             listener = _own_socket(path)
@@ -36,8 +38,14 @@ def serve(name: str, config: str, accepted: Sequence[str]) -> int:
         remarks = executor.give_up_the_rest(OWN)
     except BlockingIOError:
         return 0  # another one serves
-    except (InputError, Refused, OSError) as error:
-        return client.give_up(name, client.Quit(EXIT_BAD_CONFIG, str(error)))
+    except InputError as error:
+        return client.give_up(name, bad_config(name, config, error))
+    except Refused as error:
+        why = f"{config} will not be used: {error}"
+        return client.give_up(name, client.Quit(EXIT_BAD_CONFIG, why))
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        return client.give_up(name, client.Quit(EXIT_BAD_CONFIG, why))
     except CannotDropError as error:
         return client.give_up(name, client.Quit(error.exit_code, str(error)))
     client.limit_descriptors(executor.built.config.rlimit_nofile)

@@ -36,10 +36,15 @@ class Report:
             if error:
                 self._errors.append(error)
 
-    def write(self) -> None:
-        """Write what has changed; where that cannot be, nobody asks either."""
+    def write(self, unrecorded: int = 0) -> None:
+        """Write what has changed; where that cannot be, nobody asks either.
+
+        `unrecorded` audit records wait for syslog; should we be killed, whoever takes this file
+        away counts them as lost.
+        """
         with self._lock:
-            value = {**self._fixed, **self._counts, "last_errors": list(self._errors)}
+            value = {**self._fixed, **self._counts, "unrecorded": unrecorded}
+            value["last_errors"] = list(self._errors)
         text = json.dumps(value)
         if text == self._written or os.geteuid():
             return
@@ -106,28 +111,39 @@ def remove_dead() -> None:
         path = f"{client.INDEX_DIR}/{name}"
         try:
             with _alone():  # another one may have got the pid, and write to the same place
-                if _is_left_behind(path, name):
+                left = _read_left_behind(path, name)
+                if left is not None:
                     os.unlink(path)  # noqa: PTH108 - as above
+                    _count_lost(left)
         except OSError:
             continue
 
 
-def _is_left_behind(path: str, name: str) -> bool:
+def _count_lost(left: Mapping[str, object]) -> None:
+    config, number = left.get("config"), left.get("unrecorded")
+    if isinstance(config, str) and isinstance(number, int) and number > 0:
+        client.count_lost(config, number)
+
+
+def _read_left_behind(path: str, name: str) -> Mapping[str, object] | None:
+    """Read the report of a daemon that is no more; None where it is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, encoding="utf-8") as file:
         status = os.fstat(fd)
         if status.st_uid or not stat.S_ISREG(status.st_mode):
-            return False
+            return None
         try:
             value = json.load(file)
         except ValueError:
-            return False
-    return (
+            return None
+    if (
         isinstance(value, dict)
         and name == f"{_PREFIX}{value.get('pid')}.json"
         and value.get("pid_namespace") == _pid_namespace()
         and not _is_alive(value)
-    )
+    ):
+        return value
+    return None
 
 
 def _names() -> list[str]:

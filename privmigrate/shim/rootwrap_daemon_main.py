@@ -22,12 +22,13 @@ from privmigrate.errors import (
 )
 from privmigrate.privsep.daemon.profile import CannotDropError
 from privmigrate.shim import client, manager
+from privmigrate.shim.bad_config import bad_config
 from privmigrate.shim.connections import Server
 from privmigrate.shim.daemon import Executor, Outgrown, Streams, told
 from privmigrate.shim.direct import serve_direct
 from privmigrate.shim.index import Source
 from privmigrate.shim.pipes import communicate
-from privmigrate.shim.rootwrap_main import Call, explain, parse, take_name
+from privmigrate.shim.rootwrap_main import Call, parse, take_name
 
 _IDENT: Final = "privmigrate"
 _EXPOSED: Final = (
@@ -163,8 +164,7 @@ def _answer(call: Call) -> int:
         executor = Executor(call.name, Source(config, dict(os.environ), call.accepted))
         remarks = executor.give_up_the_rest()
     except InputError as error:
-        why = explain(config) or str(error)
-        return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+        return client.give_up(call.name, bad_config(call.name, config, error))
     except Refused as error:
         why = f"{config} will not be used: {error}"
         return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))

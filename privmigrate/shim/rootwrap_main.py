@@ -5,8 +5,6 @@ called. It makes a new index, keeps it for the clients to come, and goes on as t
 in strict mode the whole policy has to agree with what the client's code decides.
 """
 
-import configparser
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 
 from privmigrate.errors import EXIT_BAD_CONFIG, EXIT_NO_COMMAND, InputError, Refused
 from privmigrate.shim import client
+from privmigrate.shim.bad_config import bad_config
 from privmigrate.shim.caller import Caller
 
 
@@ -48,48 +47,18 @@ def _answer(call: Call) -> int:
     try:
         return perform(call)
     except InputError as error:
-        why = explain(call.words[0]) or str(error)
-        return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+        return client.give_up(call.name, bad_config(call.name, call.words[0], error))
     except Refused as error:
         why = f"{call.words[0]} will not be used: {error}"
         return client.give_up(call.name, client.Quit(EXIT_BAD_CONFIG, why))
+    except OSError as error:
+        why = error.strerror or str(error)
+        return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
     except client.Slow:
         why = "a filter for this command cannot be asked"
         return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
     except MemoryError:  # the caller's limit is ours
         return client.give_up(call.name, client.Quit(client.EXIT_FAILED, "not enough memory"))
-
-
-def explain(config: str) -> str | None:
-    """What oslo-rootwrap says of a configuration that it will not start with."""
-    raw = configparser.RawConfigParser()
-    try:
-        raw.read(config)
-        raw.get("DEFAULT", "filters_path")
-        options = raw.defaults()
-        if "syslog_log_facility" in options and not is_facility(options["syslog_log_facility"]):
-            value = options["syslog_log_facility"]
-            return f"Incorrect value in {config}: Unexpected syslog_log_facility: {value}"
-        if "syslog_log_level" in options:
-            value = options["syslog_log_level"]
-            if value.upper() not in logging.getLevelNamesMapping():
-                return f"Incorrect value in {config}: Unexpected syslog_log_level: {value!r}"
-        if "use_syslog" in options:
-            raw.getboolean("DEFAULT", "use_syslog")
-        for name in ("daemon_timeout", "rlimit_nofile"):
-            int(options.get(name, "0"))
-    except ValueError as error:
-        return f"Incorrect value in {config}: {error.args[0]}"
-    except configparser.Error:
-        return f"Incorrect configuration file: {config}"
-    return None
-
-
-def is_facility(name: str) -> bool:
-    """Whether oslo-rootwrap takes it: a name of syslog(3), or an attribute of the handler."""
-    from logging.handlers import SysLogHandler
-
-    return hasattr(SysLogHandler, name) or name in SysLogHandler.facility_names
 
 
 def take_name(name: str) -> None:

@@ -19,7 +19,8 @@ import pytest
 
 from privmigrate.audit.engine import load_rules
 from privmigrate.shim import trust
-from privmigrate.shim.install import Request, make_plan
+from privmigrate.shim.install import make_plan
+from privmigrate.shim.manifest import Request
 from tests.audit.illustration import illustrate
 from tests.audit.sandbox import ROOTWRAP, Sandbox, sandbox
 

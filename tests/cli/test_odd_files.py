@@ -103,13 +103,35 @@ def test_a_log_that_cannot_be_read_is_named(
     assert said.startswith(f"privmigrate: {kind}: error: cannot be read: ")
 
 
+ODD_NAMES: Final = {
+    "an escape": ("a\x1b[31m", "a\\x1b[31m"),
+    "a line": ("a\nprivmigrate: all is well", "a\\nprivmigrate: all is well"),
+    "another line": ("a\u2028privmigrate: all is well", "a\\u2028privmigrate: all is well"),
+    "a carriage return": ("a\rprivmigrate: all is well", "a\\rprivmigrate: all is well"),
+    "right to left": ("a\u202egnol", "a\\u202egnol"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_NAMES)
 def test_names_cannot_write_to_the_terminal(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], odd: str
 ) -> None:
-    (folder / "a\x1b[31m").write_text("none of these")
-    for words in READ:
-        if "--stdin" not in words:
-            main([word.format("a\x1b[31m") for word in words])
-    said = capsys.readouterr()
-    assert "\x1b" not in said.out + said.err
-    assert "a\\x1b[31m" in said.err
+    """Nor begin a line, where something else would seem to be said."""
+    name, shown = ODD_NAMES[odd]
+    capsys.readouterr()
+    named = 0
+    for content in ("none of these", "[Filters]\nnor this\n", None):
+        path = folder / name
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+        for words in (*READ, ("shim", "status", "--config", "{}"), ("match", "{}.filters", "ls")):
+            if "--stdin" not in words:
+                main([word.format(name) for word in words])
+                said = capsys.readouterr()
+                lines = (said.out + said.err).split("\n")
+                assert all(line.isprintable() for line in lines), words
+                assert "privmigrate: all is well" not in lines
+                assert all(line.startswith("privmigrate: ") for line in said.err.split("\n")[:-1])
+                named += shown in said.out + said.err
+    assert named > len(READ)

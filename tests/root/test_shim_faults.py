@@ -89,13 +89,70 @@ def test_a_thousand_calls_while_the_daemon_is_killed(
     assert len(reported) < 60
 
 
-def few_descriptors() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+@pytest.mark.parametrize("execution", ["child", "exec", "daemon"])
+def test_without_descriptors_nothing_runs_and_the_client_says_so(
+    write_config: WriteConfig, trusted_dir: Path, execution: str
+) -> None:
+    """With 3, the interpreter itself does not start."""
+    options = f"use_syslog=True\nsyslog_log_level=INFO\n[privmigrate]\nexecution = {execution}\n"
+    shim = Shim(trusted_dir, write_config(FILTERS, options + "[capabilities]\nsh = CAP_CHOWN\n"))
+    path = Path(client.index_path(str(shim.config)))
+    wait_until(lambda: shim.run("sh", "-c", "echo").returncode == 0 and path.exists())
+    failed = 0
+    for number in range(4, 12):
+
+        def few(most: int = number) -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+        done = shim.run("sh", "-c", "echo ran", preexec_fn=few)
+        assert (done.returncode, done.stdout) in {(0, "ran\n"), (1, "")}
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 0 or "Too many open files" in done.stderr
+        failed += done.returncode
+    assert failed
+    shim.down()
 
 
-def test_without_descriptors_nothing_runs_and_the_client_says_so(shim: Shim) -> None:
-    done = shim.run("sh", "-c", "echo ran", preexec_fn=few_descriptors)
-    assert (done.returncode != 0) == ("ran" not in done.stdout)
+@pytest.fixture
+def no_processes() -> Iterator[Path]:
+    """A control group in which nobody can fork."""
+    lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    found = [
+        Path(path)
+        for _, path, kind, options, *_ in lines
+        if (kind == "cgroup" and "pids" in options.split(","))
+        or (kind == "cgroup2" and "pids" in Path(path, "cgroup.controllers").read_text().split())
+    ]
+    if not found:
+        pytest.skip("no control group can limit processes here")
+    group = found[0] / f"privmigrate-pids-{os.getpid()}"
+    group.mkdir()
+    (group / "pids.max").write_text("1")
+    yield group
+    wait_until(lambda: not (group / "cgroup.procs").read_text())
+    group.rmdir()
+
+
+@pytest.mark.parametrize("execution", ["child", "exec", "daemon"])
+def test_without_processes_nothing_runs_and_the_client_says_so(
+    write_config: WriteConfig, trusted_dir: Path, no_processes: Path, execution: str
+) -> None:
+    """Who becomes the command needs none; a daemon that cannot be started is no reason to fail."""
+    shim = Shim(trusted_dir, write_config(FILTERS, f"[privmigrate]\nexecution = {execution}\n"))
+    path = Path(client.index_path(str(shim.config)))
+    wait_until(lambda: shim.run("sh", "-c", "echo").returncode == 0 and path.exists())
+    shim.down()
+    words = (
+        f"echo $$ >{no_processes}/cgroup.procs; exec {shim.client} {shim.config} sh -c 'echo ran'"
+    )
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+    if execution == "exec":
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        (said,) = done.stderr.splitlines()
+        assert said.endswith("/sh: Resource temporarily unavailable")
+    shim.down()
 
 
 def test_a_full_disk_costs_the_index_and_nothing_else(

@@ -67,10 +67,13 @@ def daemon(
         preexec_fn=before,  # noqa: PLW1509 - no threads here
     ) as process:
         assert process.stdout
-        path = process.stdout.readline()[:-1].decode()
-        yield path, process.stdout.read(32)
-        process.terminate()
-        assert process.wait(20) == 0
+        try:
+            path = process.stdout.readline()[:-1].decode()
+            yield path, process.stdout.read(32)
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_who_has_no_key_is_not_waited_for_without_end(write_config: WriteConfig) -> None:

@@ -75,16 +75,22 @@ def test_statuses_and_output_are_rootwraps(
 
 
 @pytest.mark.parametrize(
-    ("options", "status"),
-    [("use_syslog=maybe", 97), ("rlimit_nofile=x", 97), ("[x]\n[x]", 97), ("x", 97)],
+    ("options", "place"),
+    [
+        ("use_syslog=maybe", "4:12: error: use_syslog cannot be 'maybe'"),
+        ("rlimit_nofile=x", "4:15: error: rlimit_nofile cannot be 'x'"),
+        ("[x]\n[x]", "5:1: error: the section [x] stands here and in line 4"),
+        ("x", "4:1: error: 'x' is neither a section nor"),
+    ],
 )
-def test_a_bad_configuration_is_refused_in_rootwraps_words(
-    installed: Path, write_config: WriteConfig, options: str, status: int
+def test_a_bad_configuration_is_refused_in_rootwraps_words_and_with_its_line(
+    installed: Path, write_config: WriteConfig, options: str, place: str
 ) -> None:
     config = write_config(FILTERS, options)
     theirs, ours = (run([*wrapper, config, "echo"]) for wrapper in (OSLO, [installed]))
-    assert ours.returncode == theirs.returncode == status
-    assert ours.stderr.replace(os.fsencode(installed), b"-c") == theirs.stderr
+    assert ours.returncode == theirs.returncode == 97
+    assert ours.stderr.replace(os.fsencode(installed), b"-c").startswith(theirs.stderr)
+    assert f"\n{installed}: {config}:{place}".encode() in ours.stderr
 
 
 def settle(config: Path) -> None:

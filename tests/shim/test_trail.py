@@ -5,7 +5,9 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,9 @@ from privmigrate.shim import client, manager
 from privmigrate.shim.client_api import Client
 from tests.shim.conftest import WriteConfig
 from tests.shim.test_hostile import OURS, call, connect, daemon
-from tests.shim.test_log import DEV_LOG, OPTIONS, syslog
+from tests.shim.test_log import DEV_LOG, OPTIONS, no_syslog, syslog
 
-__all__ = ["syslog"]
+__all__ = ["no_syslog", "syslog"]
 
 pytestmark = pytest.mark.root
 
@@ -35,16 +37,37 @@ class Records:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.found: list[dict[str, object]] = []
+        self.lost: list[int] = []
 
     def wait_for(self, number: int) -> list[str]:
         """Wait for so many records; give the last word of each command."""
         while len(self.found) < number:
-            assert select.select([self._sock], [], [], SECONDS)[0], self.found
-            line = self._sock.recv(1 << 18).decode().rstrip("\0")
-            _, mark, text = line.partition(" privmigrate {")
-            if mark:
-                self.found.append(json.loads("{" + text))
+            self._receive()
         return [str(record["argv"][-1]) for record in self.found]  # type: ignore[index]
+
+    def wait_for_lost(self) -> int:
+        """Wait until the trail says how many records it lacks."""
+        while not self.lost:
+            self._receive()
+        return self.lost[-1]
+
+    def empty(self) -> bool:
+        """Read one line, if there is one."""
+        if not select.select([self._sock], [], [], 0)[0]:
+            return False
+        self._receive()
+        return True
+
+    def _receive(self) -> None:
+        assert select.select([self._sock], [], [], SECONDS)[0], self.found
+        line = self._sock.recv(1 << 18).decode().rstrip("\0")
+        _, mark, text = line.partition(" privmigrate {")
+        if mark:
+            record = json.loads("{" + text)
+            if "lost" in record:
+                self.lost.append(record["lost"])
+            else:
+                self.found.append(record)
 
 
 @pytest.fixture
@@ -56,6 +79,16 @@ def records(syslog: socket.socket) -> Records:
 def config(write_config: WriteConfig) -> Path:
     # those that say what starts would fill the socket of a syslog daemon that does not read
     return write_config(FILTERS, OPTIONS.replace("INFO", "ERROR"))
+
+
+def fill(path: Path) -> None:
+    """Let the syslog daemon hang: nothing more finds room in its queue."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.connect(str(path))
+        full.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                full.send(b"<13>rootwrap: filling")
 
 
 def test_whoever_does_not_read_an_answer_holds_back_no_record(
@@ -83,28 +116,42 @@ def test_its_own_record_is_written_though_nobody_else_comes(records: Records, co
 
 
 def test_a_daemon_that_is_told_to_end_writes_what_it_owes(records: Records, config: Path) -> None:
-    """The signal comes before the answer, so the end and the record meet."""
-    for round_ in range(5):
-        with daemon(OURS, config) as (path, key), connect(path, key) as sock:
-            call(sock, None, "accept_connection", ["me"], {})
-            words = ["sh", "-c", "kill -TERM $PPID; exec echo", str(round_)]
-            assert call(sock, "", "run_one_command", [words], {})[0] == manager.RETURN
-        assert records.wait_for(round_ + 1)[-1] == str(round_)
+    """It is told while the command runs: that ends, is answered, and recorded."""
+    with daemon(OURS, config) as (path, key), connect(path, key) as sock:
+        call(sock, None, "accept_connection", ["me"], {})
+        words = ["sh", "-c", "kill -TERM $PPID; sleep 1; exec echo", "owed"]
+        assert call(sock, "", "run_one_command", [words], {}) == (manager.RETURN, [0, "\n", ""])
+    assert records.wait_for(1) == ["owed"]
 
 
-def test_the_order_is_that_of_the_ends(records: Records, config: Path) -> None:
-    """Several clients in turn: each record is of the command that was answered before."""
+def test_a_daemon_that_is_killed_behind_an_answer_owes_nothing(
+    syslog: socket.socket, config: Path
+) -> None:
+    records = Records(syslog)
+    for round_ in range(10):
+        ours = Client([*OURS_COMMAND, str(config)])
+        pid = int(ours.execute(["sh", "-c", "echo $PPID", "first"])[1])
+        assert ours.execute(["echo", str(round_)])[0] == 0
+        os.kill(pid, signal.SIGKILL)
+        assert records.wait_for(2 * round_ + 2)[-1] == str(round_)
+
+
+def test_nobody_waits_for_a_syslog_daemon_that_hangs_and_the_order_is_kept(
+    syslog: socket.socket, config: Path
+) -> None:
+    """Each record is of the command that was answered before, though none was taken meanwhile."""
     with daemon(OURS, config) as (path, key):
         socks = [connect(path, key) for _ in range(4)]
         for sock in socks:
             call(sock, None, "accept_connection", ["me"], {})
+        fill(DEV_LOG)
         for number in range(100):
-            call(socks[number % 4], "", "run_one_command", [["echo", str(number)]], {})
-            if number % 5 == 4:  # a socket's queue holds ten
-                records.wait_for(number + 1)
+            answer = call(socks[number % 4], "", "run_one_command", [["echo", str(number)]], {})
+            assert answer == (manager.RETURN, [0, f"{number}\n", ""])
+        records = Records(syslog)
+        assert records.wait_for(100) == [str(number) for number in range(100)]
         for sock in socks:
             sock.close()
-    assert records.wait_for(100) == [str(number) for number in range(100)]
 
 
 def test_a_syslog_daemon_that_is_started_anew_gets_the_next_record(
@@ -137,24 +184,15 @@ def test_long_words_hide_no_command(records: Records, config: Path) -> None:
     ours.close()
 
 
-def test_an_answer_does_not_wait_for_syslog(syslog: socket.socket, config: Path) -> None:
-    """A syslog daemon that hangs: its queue fills up, and the last answers arrive all the same."""
+def test_a_daemon_that_ends_waits_for_syslog(syslog: socket.socket, config: Path) -> None:
     ours = Client([*OURS_COMMAND, str(config)])
     pid = int(ours.execute(["sh", "-c", "echo $PPID"])[1])
-    records = Records(syslog)
-    records.wait_for(1)  # or the next command would wait for this record's turn
-    full = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    full.connect(str(DEV_LOG))
-    full.setblocking(False)
-    try:
-        while True:
-            full.send(b"<13>rootwrap: filling")
-    except BlockingIOError:
-        pass
+    Records(syslog).wait_for(1)
+    fill(DEV_LOG)
     assert ours.execute(["echo", "answered"])[1] == "answered\n"
     os.kill(pid, signal.SIGTERM)  # it must not end before the record is delivered
-    assert "answered" in records.wait_for(2)[-1]
-    full.close()
+    subprocess.run(["sleep", "2.5"], check=True)  # longer than a look at what waits takes
+    assert "answered" in Records(syslog).wait_for(1)[-1]
 
 
 def test_the_words_of_a_record_are_those_of_the_command() -> None:

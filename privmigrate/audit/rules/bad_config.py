@@ -29,9 +29,14 @@ EXAMPLES: Final = (
     Finds(
         "an option that the shim does not know",
         "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\n[privmigrate]\nunknown=most\n",
-        "/etc/example/rootwrap.conf",
-        "/etc/example/rootwrap.conf:4:1: error: unknown cannot be 'most' ('most' is no capability; "
-        "names as CAP_NET_ADMIN, all, or none)",
+        "4:1",
+        "unknown cannot be 'most' ('most' is no capability; names as CAP_NET_ADMIN, all, or none)",
+    ),
+    Finds(
+        "capabilities of a filter that is not there",
+        "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\n[capabilities]\nnosuch=none\n",
+        "4:1",
+        "[capabilities] names no filter by nosuch (write a filter's name, or remove it)",
     ),
     Clean("a good one", "[DEFAULT]\nfilters_path=/etc/example/rootwrap.d\nexec_dirs=/usr/bin\n"),
 )
