@@ -27,6 +27,7 @@ typo: CommandFliter, true, root
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "rootwrap.d").mkdir()
+    (tmp_path / "empty.d").mkdir()
     (tmp_path / "rootwrap.d" / "a.filters").write_text(FILTERS)
     (tmp_path / "rootwrap.conf").write_text(
         f"[DEFAULT]\nfilters_path={tmp_path}/rootwrap.d\nexec_dirs=/usr/bin,/bin\n"
@@ -230,7 +231,7 @@ def test_what_only_exact_mode_allowed_is_listed(run: Run, folder: Path) -> None:
         (("{}/rootwrap.d", "--json", "x"), "--json stands behind CONF"),
         (("{}/rootwrap.d", "--mode=exact", "x"), "--mode stands behind CONF"),
         (("{}/rootwrap.d", "--from", "x"), "--from is no option of match (there are: --why-not"),
-        (("{}", "x"), "{}: error: there is no filter in this folder"),
+        (("{}/empty.d", "x"), "empty.d: error: there is no filter in this folder"),
         (("{}/none.conf", "x"), "none.conf: error: cannot be read: No such file"),
         (("--why-not", "nothing", "{}/rootwrap.d", "x"), "there is no entry 'nothing'"),
         (("--batch", "{}/none", "{}/rootwrap.d"), "none: error: cannot be read: No such file"),
@@ -243,7 +244,7 @@ def test_bad_input_is_one_message(
 ) -> None:
     code, out, err = run(*(word.format(folder) for word in words))
     assert (code, out) == (2, "")
-    assert err.startswith(f"privmigrate: {message.format(folder)}")
+    assert err.startswith(f"privmigrate: {message}")
     assert err.count("\n") == 1
 
 
