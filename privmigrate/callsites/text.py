@@ -116,6 +116,7 @@ def site_json(site: Site) -> dict[str, object]:
         "building": [each.line for each in site.building],
         "via": list(site.via),
         "through": list(site.through),
+        "declared": list(site.declared),
         "direct": site.direct,
         "resolved": site.resolved,
         "typable": site.typable,

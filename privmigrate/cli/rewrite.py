@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         lock = lock_after(told)
         write_sources(changes | {Path(told.disk.folder, NAME): lock})
         _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
-    return OUT_OF_DATE if arguments.check and changes else 0
+    return OUT_OF_DATE if arguments.check and (changes or told.withdrawn) else 0
 
 
 def _compute(arguments: argparse.Namespace) -> "Told":
@@ -119,12 +119,17 @@ def _compute(arguments: argparse.Namespace) -> "Told":
         exec_dirs=sources.exec_dirs,
         called=find_called([file.data for file in files], disk.lock.files),
         replaced=still_called(disk.lock.replaced, files, elsewhere=True),
+        local_injected=findings.local_injected,
     )
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
     tests = move_tests(rewriting.files, texts, target, findings.sites)
-    return Told(findings.sites, rewriting, tests, target, disk, options.replaced)
+    for text in conversion.withdrawn:
+        _say(text)
+    return Told(
+        findings.sites, rewriting, tests, target, disk, options.replaced, conversion.withdrawn
+    )
 
 
 def _ours_to_change(

@@ -117,6 +117,19 @@ def still_called(
     return tuple(found)
 
 
+def withdrawn(replaced: Sequence[Replaced], said: Sequence[str]) -> Iterator[str]:
+    """What to say of calls that were replaced by a person's word which no longer stands."""
+    for each in replaced:
+        for name in each.site.declared:
+            if name not in said:
+                function = f"{each.site.module}.{each.site.function}".rstrip(".")
+                yield (
+                    f"{function} calls {each.entrypoint}, because local-injected in "
+                    f"pyproject.toml said {name}, which it does not say any more (say it again, "
+                    f"or call {each.site.executor} there as before)"
+                )
+
+
 def _texts(file: SourceFile) -> dict[str, bytes]:
     """The text of each function, and of the module as a whole."""
     tree = parse(file)

@@ -20,7 +20,10 @@ from privmigrate.errors import InternalError
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is to be written and told; `replaced` are calls of earlier runs."""
+    """Everything that is to be written and told.
+
+    `replaced` are calls of earlier runs, `withdrawn` says of which a person's word is gone.
+    """
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
@@ -28,6 +31,7 @@ class Told:
     target: Target
     disk: Disk
     replaced: tuple[Replaced, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``--json``."""
