@@ -57,6 +57,8 @@ def test_with_it_the_call_is_replaced_and_taking_it_back_is_noticed(
             assert told in capsys.readouterr().err
 
     (service / "pyproject.toml").write_text(SAID)
+    assert main([*CONVERT, "--check"]) == 1
+    assert main(CONVERT) == 0
     assert main([*CONVERT, "--check"]) == 0
 
 
