@@ -124,7 +124,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
-    tests = move_tests(rewriting.files, texts, target, findings.sites)
+    tests = move_tests(rewriting.files, texts, target, findings.sites, options.replaced)
     for text in conversion.withdrawn:
         _say(text)
     return Told(

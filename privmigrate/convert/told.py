@@ -147,7 +147,12 @@ def lock_after(told: Told) -> tuple[bytes, bytes]:
     if told.disk.lock is None:
         raise InternalError("calls were replaced by a package that is not there")
     now = (
-        remembered(each.use.op.key, f"{each.use.op.module}.{each.use.op.name}", each.use.site)
+        remembered(
+            each.use.op.key,
+            f"{each.use.op.module}.{each.use.op.name}",
+            each.use.site,
+            told.tests.calls.get(each.use.site.span, ""),
+        )
         for change in told.rewriting.files
         for each in change.replacements
     )
