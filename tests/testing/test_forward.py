@@ -172,8 +172,8 @@ def test_the_longest_name_counts_and_others_ask_the_daemon() -> None:
             HERE: "os.nothing_of_this_name()",
             f"{HERE}.Driver": "self._execute()",
             f"{HERE}.Driver.judged": "self.gone()",
-            f"{HERE}.Driver.local": "self.gone()",
-            f"{HERE}.Driver.local:chmod_777": "self._execute()",
+            f"{HERE}.Driver.judged": "self.gone()",
+            f"{HERE}.Driver.judged:chmod_777": "self._execute()",
         },
     )
     with forwarding:
@@ -325,7 +325,7 @@ def row(function: str, entrypoint: str, before: str) -> dict[str, object]:
 def test_the_lock_says_what_a_function_called(locked: Callable[[str], None]) -> None:
     rows = [
         row("Driver.share", "chmod_777", "self._execute(run_as_root=True)"),
-        row("Driver.local", "chmod_777", ""),
+        row("Driver.judged", "chmod_777", ""),
     ]
     locked(json.dumps({"replaced": rows}))
     execute = mock.Mock(return_value=("", ""))
@@ -333,12 +333,13 @@ def test_the_lock_says_what_a_function_called(locked: Callable[[str], None]) -> 
     with Forwarding(PACKAGE):
         driver.share("/srv/x")
         with pytest.raises(ConnectionError):
-            driver.local("/srv/x")
+            driver.judged("/srv/x", "data")
     execute.assert_called_once_with("chmod", "777", "/srv/x", run_as_root=True)
     # what is said in the test is added
-    with Forwarding(PACKAGE, {f"{HERE}.Driver.local": "self._execute()"}):
-        driver.local("/srv/x")
-    execute.assert_called_with("chmod", "777", "/srv/x", run_as_root=False)
+    with Forwarding(PACKAGE, {f"{HERE}.Driver.judged": "self._execute()"}):
+        driver.judged("/srv/x", "data")
+    options = {"check_exit_code": [0, 3], "attempts": 2, "process_input": "data"}
+    execute.assert_called_with("chmod", "777", "/srv/x", **options)
 
 
 @pytest.mark.parametrize(
