@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from unittest import mock
@@ -172,8 +172,8 @@ def test_the_longest_name_counts_and_others_ask_the_daemon() -> None:
             HERE: "os.nothing_of_this_name()",
             f"{HERE}.Driver": "self._execute()",
             f"{HERE}.Driver.judged": "self.gone()",
-            f"{HERE}.Driver.judged": "self.gone()",
-            f"{HERE}.Driver.judged:chmod_777": "self._execute()",
+            f"{HERE}.Driver.local": "self.gone()",
+            f"{HERE}.Driver.local:chmod_777": "self._execute()",
         },
     )
     with forwarding:
@@ -300,7 +300,7 @@ class Case(testtools.TestCase):
 
 
 @pytest.fixture
-def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """The package as it is on disk, with a lock of this text."""
     package = types.ModuleType(PACKAGE)
     package.__path__ = [str(tmp_path)]
@@ -311,7 +311,8 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     def write(text: str) -> None:
         (tmp_path / "privmigrate.lock").write_text(text)
 
-    return write
+    yield write
+    forward._locked.cache_clear()
 
 
 def row(function: str, entrypoint: str, before: str) -> dict[str, object]:
