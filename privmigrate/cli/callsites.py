@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from privmigrate.diagnostics import counted, printable
 
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
+    from privmigrate.callsites.reasons import Total
     from privmigrate.convert.allow import Allowance
 
 FINDINGS: Final = 1
@@ -107,6 +107,7 @@ def _as_json(found: "Findings", allowance: "Allowance | None") -> dict[str, obje
         "forwarders": list(found.forwarders),
         "diagnostics": [diagnostic.as_json() for diagnostic in found.diagnostics],
         "summary": _counts(found),
+        "reasons": [each.as_json() for each in _totals(found)],
     }
     if allowance is not None:
         for site, rows, perhaps in zip(sites, allowance.allowing, allowance.perhaps, strict=True):
@@ -120,6 +121,12 @@ def _as_json(found: "Findings", allowance: "Allowance | None") -> dict[str, obje
     return data
 
 
+def _totals(found: "Findings") -> "tuple[Total, ...]":
+    from privmigrate.callsites.reasons import totals
+
+    return totals(reason.value for site in found.sites for reason in site.reasons)
+
+
 def _counts(found: "Findings") -> dict[str, int]:
     direct = [site for site in found.sites if site.direct]
     return {
@@ -130,6 +137,7 @@ def _counts(found: "Findings") -> dict[str, int]:
         "typable": sum(site.typable for site in direct),
         "checkable": sum(site.checkable for site in direct),
         "through_wrappers": sum(bool(site.via) for site in found.sites),
+        "declared": sum(bool(site.declared) for site in found.sites),
         "through_wrappers_resolved": sum(bool(site.via) and site.resolved for site in found.sites),
     }
 
@@ -187,18 +195,19 @@ def _denied(site: "Site", number: int) -> tuple[str, ...]:
 
 def _doubt(site: "Site") -> str:
     """Where the call may go instead."""
+    from privmigrate.callsites.reasons import EXPLAINED
     from privmigrate.callsites.site import Reason
-    from privmigrate.callsites.text import WHY
 
-    return WHY[Reason.REMOTE] if Reason.REMOTE in site.reasons else ""
+    remote = Reason.REMOTE
+    return EXPLAINED[remote.value].why if remote in site.reasons else ""
 
 
 def _reasons(site: "Site") -> Iterator[tuple[str, ...]]:
-    from privmigrate.callsites.text import WHY
+    from privmigrate.callsites.reasons import EXPLAINED
 
     place = f"  {site.span.file}:{site.span.line}"
     for reason in site.reasons:
-        yield place, reason.value, WHY[reason]
+        yield place, reason.value, EXPLAINED[reason.value].why
 
 
 def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -217,6 +226,8 @@ _WIDEST: Final = 72
 
 
 def _summary(found: "Findings") -> Iterator[str]:
+    from privmigrate.callsites.reasons import explain
+
     number = _counts(found)
     yield (
         f"{counted(number['sites'], 'call')} as root in {counted(number['files'], 'file')}:"
@@ -227,10 +238,11 @@ def _summary(found: "Findings") -> Iterator[str]:
         f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
         f" call, {number['checkable']} a call whose list is checked"
     )
-    reasons = Counter(reason for site in found.sites for reason in site.reasons)
-    if reasons:
-        told = (f"{reason.value} {reasons[reason]}" for reason, _ in reasons.most_common())
-        yield f"reasons: {', '.join(told)}"
+    if declared := number["declared"]:
+        yield f"local because a person says it (local-injected): {counted(declared, 'call')}"
+    if rows := _totals(found):
+        yield "reasons:"
+        yield from explain(rows)
 
 
 def _say(text: str) -> None:

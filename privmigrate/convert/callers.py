@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert import rewrite
 from privmigrate.convert.document import Document, Function, Unreadable, loaded_names, read
@@ -19,7 +20,7 @@ from privmigrate.convert.imports import (
 from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
 from privmigrate.convert.spelling import Call, lay_out
 from privmigrate.convert.tidy import unneeded
-from privmigrate.convert.use import Unlinked, Use
+from privmigrate.convert.use import Unlinked, Use, Why
 from privmigrate.diagnostics import Span
 
 _WORD: Final = re.compile(r"\w+")
@@ -98,9 +99,14 @@ def _left(site: Site, because: Because, text: str) -> Left:
 
 
 def _unlinked(each: Unlinked) -> Left:
+    reasons = [reason.value for reason in each.site.reasons]
     # wrappers are told apart: their callers are the sites
-    code = Reason.WRAPPER.value if Reason.WRAPPER in each.site.reasons else each.why.value
-    return Left(each.site.span, Because.UNLINKED, code, each.text)
+    if Reason.WRAPPER in each.site.reasons:
+        return Left(each.site.span, Because.UNLINKED, Reason.WRAPPER.value, each.text)
+    if each.why is not Why.UNRESOLVED or not reasons:
+        return Left(each.site.span, Because.UNLINKED, each.why.value, each.text)
+    text = "; ".join(EXPLAINED[reason].why for reason in reasons)
+    return Left(each.site.span, Because.UNLINKED, ", ".join(reasons), text)
 
 
 def rewrite_file(
