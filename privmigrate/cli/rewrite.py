@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -94,6 +95,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     from privmigrate.convert.still import find_called
     from privmigrate.convert.told import Told, target_of
     from privmigrate.convert.unittests import move_tests
+    from privmigrate.convert.width import read_width
 
     package: str = arguments.to
     folder = Path(arguments.output, *package.split("."))
@@ -112,7 +114,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
         _say(str(problem))
     sources = read_sources(arguments.filters or _filters_beside(arguments.paths))
-    target = target_of(package, disk)
+    target = replace(target_of(package, disk), width=read_width(arguments.paths))
     options = Options(
         package=package,
         runtime="privmigrate" if target.policies else "oslo",

@@ -9,7 +9,14 @@ from typing import Final
 from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert import rewrite
-from privmigrate.convert.document import Document, Function, Unreadable, loaded_names, read
+from privmigrate.convert.document import (
+    Document,
+    Function,
+    Place,
+    Unreadable,
+    loaded_names,
+    read,
+)
 from privmigrate.convert.imports import (
     NewImport,
     import_names,
@@ -18,7 +25,7 @@ from privmigrate.convert.imports import (
     place,
 )
 from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
-from privmigrate.convert.spelling import Call, lay_out
+from privmigrate.convert.spelling import Call, Lines, lay_out
 from privmigrate.convert.tidy import unneeded
 from privmigrate.convert.use import Unlinked, Use, Why
 from privmigrate.diagnostics import Span
@@ -79,7 +86,7 @@ def rewrite_callers(
     changed = []
     for name, own in sorted(by_file.items()):
         try:
-            document = read(name, files[name])
+            document = read(name, files[name], target.width)
             change, stays = rewrite_file(document, own, target, texts)
         except KeyError:
             left += [_left(use.site, Because.UNREADABLE, "is not there any more") for use in own]
@@ -133,7 +140,8 @@ def rewrite_file(
             imports[naming.new.text] = naming.new
         for module, name in outcome.imports:
             if name not in import_names(document):
-                new = place(document, f"from {module} import {name}")
+                own = target.package.partition(".")[0]
+                new = place(document, f"from {module} import {name}", own)
                 imports[new.text] = new
     done, nested = _without_nested(done)
     left += nested
@@ -142,10 +150,11 @@ def rewrite_file(
     statements = unneeded(document, done)
     functions = _unused_functions(document, done, statements, texts)
     dropped, kept = _unused_imports(document, done, (*statements, *functions), texts)
+    opened = {id(each): _opened(each.form, each.call, document) for each in done}
     changes = rewrite.Changes(
         {
-            (document.start(each.call), document.end(each.call)): laid_out(
-                each.form, each.call, document
+            _place(each.call, document): laid_out(
+                each.form, each.call, document, opened=opened[id(each)] is not None
             )
             for each in done
         },
@@ -153,6 +162,11 @@ def rewrite_file(
         _comments(document, done, statements),
         imports=tuple(imports[text] for text in sorted(imports)),
         dropped=frozenset(dropped),
+        opened={
+            _place(outer, document): _below(each.call, document)
+            for each in done
+            if (outer := opened[id(each)]) is not None
+        },
     )
     removed = [
         (each.lineno, document.lines[each.lineno - 1].strip()) for each in (*statements, *functions)
@@ -164,6 +178,16 @@ def rewrite_file(
         FileChange(document, after, tuple(done), tuple(sorted(removed)), tuple(kept), statements),
         left,
     )
+
+
+def _place(node: ast.AST, document: Document) -> tuple[Place, Place]:
+    return document.start(node), document.end(node)
+
+
+def _below(node: ast.expr, document: Document) -> str:
+    """What a line that is opened begins with, behind what its block's lines begin with."""
+    own = _on_its_own_line(document, node)
+    return f"{_indent(node, document)}    ".removeprefix(document.indent(own.lineno))
 
 
 def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Left]]:
@@ -188,18 +212,47 @@ def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Le
     )
 
 
-def laid_out(form: Call, node: ast.expr, document: Document) -> str:
-    """A call as it is written in a node's place."""
+def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = False) -> str:
+    """A call as it is written in a node's place, or where it is `opened` on a line of its own."""
     line, column = document.start(node)
     newline = "\r\n" if document.lines[line - 1].endswith("\r\n") else "\n"
-    statement = document.statement(node)
-    indent = document.indent(line)
-    if hasattr(statement, "body") and document.start(statement)[0] == line:
-        indent += "    "  # a header, which what it holds is indented as well
-    text = lay_out(form, column, indent, len(document.tail(node)), newline)
+    lines = Lines(newline, document.width)
+    indent, tail = _indent(node, document), len(document.tail(node))
+    inner = f"{indent}    "
+    text = lay_out(form, column, indent, tail, lines)
+    if opened:
+        text = lay_out(form, len(inner), inner, tail, lines)
+    elif column + len(text.partition(newline)[0]) > lines.width:
+        text = f"({newline}{inner}{lay_out(form, len(inner), inner, tail + 1, lines)})"
     own = _on_its_own_line(document, node)
     # the block's own indentation comes with the block
     return text.replace(newline + document.indent(own.lineno), newline)
+
+
+def _indent(node: ast.expr, document: Document) -> str:
+    """What the line begins with that a node begins in, as far as what is below it goes."""
+    line, _ = document.start(node)
+    statement = document.statement(node)
+    # a header, which what it holds is indented as well
+    header = hasattr(statement, "body") and document.start(statement)[0] == line
+    return document.indent(line) + ("    " if header else "")
+
+
+def _opened(form: Call, node: ast.expr, document: Document) -> ast.Call | None:
+    """The call around one whose head is too long, and that can begin a line below its bracket."""
+    place = line, column = document.start(node)
+    head = lay_out(form, column, _indent(node, document), len(document.tail(node)), Lines())
+    if column + len(head.partition("\n")[0]) <= document.width:
+        return None
+    inside: ast.AST = node
+    for outer in document.around(node):
+        if isinstance(outer, ast.Call) and outer.args and outer.args[0] is inside:
+            bracket = document.lines[line - 1][:column].endswith("(")
+            return outer if bracket else None
+        if not isinstance(outer, ast.expr) or document.start(outer) != place:
+            return None
+        inside = outer
+    return None
 
 
 def _comments(

@@ -22,7 +22,7 @@ from privmigrate.convert.document import (
     parse_expression,
 )
 from privmigrate.convert.effects import Effect, effect, filled, keeps_order, only_builds, pieces
-from privmigrate.convert.spelling import Call, spell
+from privmigrate.convert.spelling import WIDTH, Call, spell
 from privmigrate.convert.use import Form, Use
 from privmigrate.diagnostics import Span
 
@@ -94,11 +94,13 @@ class Target:
     Attributes:
         policies: its runtime's entrypoints have `policy`, `neutron` and `local`.
         entrypoints: what it has, as ``module.name``.
+        width: how long lines of the service may be.
     """
 
     package: str
     policies: bool = True
     entrypoints: frozenset[str] = frozenset()
+    width: int = WIDTH
 
 
 # Reasons for which a call is never replaced.

@@ -24,7 +24,6 @@ from privmigrate.convert.moves import Listed, Moves
 from privmigrate.convert.replace import Target
 from privmigrate.convert.replaced import Replaced
 from privmigrate.convert.retest import Forwarded, expects, plan_tests
-from privmigrate.convert.spelling import WIDTH
 from privmigrate.convert.testbases import TestBases, TestClass
 from privmigrate.diagnostics import Span
 
@@ -91,7 +90,7 @@ def move_tests(
     forwarded = 0
     for name in sorted(asserting | fixtures.files):
         try:
-            document = read(name, texts[name])
+            document = read(name, texts[name], target.width)
             moves = Moves()
             if name in asserting:
                 covered = fixtures.covered(name)
@@ -205,14 +204,14 @@ def _insert(
     set_up = TestClass(document.name, node).set_up
     if set_up is None:
         indent = f"{document.indent(node.body[-1].lineno)}    "
-        text = fixture_text(package, indent, WIDTH, use_fixture=fixture.use_fixture)
+        text = fixture_text(package, indent, document.width, use_fixture=fixture.use_fixture)
         more = "*args, **kwargs" if fixture.takes_more else ""
         body = textwrap.indent(f"super().setUp({more})\n{text}", "    ")
         parameters = f"self, {more}" if more else "self"
         moves.methods[document.start(node)] = f"def setUp({parameters}):\n{body}\n"
         return
     indent = document.indent(set_up.body[0].lineno)
-    text = fixture_text(package, indent, WIDTH, use_fixture=fixture.use_fixture)
+    text = fixture_text(package, indent, document.width, use_fixture=fixture.use_fixture)
     above = next((each for each in set_up.body if _is_set_up(each)), None)
     if above is None:
         moves.first.setdefault(document.start(set_up), []).append(text)
