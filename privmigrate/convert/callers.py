@@ -222,11 +222,15 @@ def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = F
     text = lay_out(form, column, indent, tail, lines)
     if opened:
         text = lay_out(form, len(inner), inner, tail, lines)
-    elif column + len(text.partition(newline)[0]) > lines.width:
+    elif len(inner) < column and _is_too_long(text, column, lines):
         text = f"({newline}{inner}{lay_out(form, len(inner), inner, tail + 1, lines)})"
     own = _on_its_own_line(document, node)
     # the block's own indentation comes with the block
     return text.replace(newline + document.indent(own.lineno), newline)
+
+
+def _is_too_long(text: str, column: int, lines: Lines) -> bool:
+    return column + len(text.partition(lines.newline)[0]) > lines.width
 
 
 def _indent(node: ast.expr, document: Document) -> str:
@@ -241,8 +245,9 @@ def _indent(node: ast.expr, document: Document) -> str:
 def _opened(form: Call, node: ast.expr, document: Document) -> ast.Call | None:
     """The call around one whose head is too long, and that can begin a line below its bracket."""
     place = line, column = document.start(node)
-    head = lay_out(form, column, _indent(node, document), len(document.tail(node)), Lines())
-    if column + len(head.partition("\n")[0]) <= document.width:
+    indent, lines = _indent(node, document), Lines(width=document.width)
+    text = lay_out(form, column, indent, len(document.tail(node)), lines)
+    if len(indent) + 4 >= column or not _is_too_long(text, column, lines):
         return None
     inside: ast.AST = node
     for outer in document.around(node):

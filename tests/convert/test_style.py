@@ -30,8 +30,8 @@ def written(*lines: str, width: int = 79) -> str:
 def test_a_head_that_is_too_long_begins_below_the_bracket_of_its_call() -> None:
     after = written("size = int(utils.execute(['chmod', path]).split()[1])")
     assert after == body("size = int(", f"    {HEAD_OF_IT}", "        path).split()[1])")
-    after = written("if int(utils.execute(['chmod', path])):", "    return", width=90)
-    assert after == body("if int(", f"        {HEAD_OF_IT}path)):", "    return")
+    after = written("if self.name == str(utils.execute(['chmod', path])):", "    pass", width=90)
+    assert after == body("if self.name == str(", f"        {HEAD_OF_IT}path)):", "    pass")
 
 
 def test_a_head_that_is_too_long_gets_brackets() -> None:
