@@ -1,5 +1,6 @@
 """What a reviewer would ask for: lines that fit, no dead names, comments at what they are about."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,16 +129,12 @@ def test_a_comment_on_what_went_stands_at_what_follows() -> None:
 )
 def test_a_word_that_is_put_together_at_the_call_keeps_its_name(word: str, argument: str) -> None:
     made = op("dd", "OF", name="dd", keywords=("of",))
-    made = made.__class__(**{**_fields(made), "words": (Hole(0, "of=", ""),)})
+    made = replace(made, words=(Hole(0, "of=", ""),))
     source = IMPORTS + body(
         "a = path", "b = path", "name = path", f"utils.execute('dd', {word}, run_as_root=True)"
     )
     after = rewritten(source, use(source, "utils.execute(", "f'{a}{b}'", of=made)).decode()
     assert f"svc.privileged.files.dd(of={argument})" in after
-
-
-def _fields(each: object) -> dict[str, object]:
-    return {name: getattr(each, name) for name in type(each).__dataclass_fields__}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path, name: str, text
 def test_what_stands_in_front_is_imported_with_other_projects() -> None:
     source = "import os\n\nfrom oslo_log import log\n\nfrom svc import utils\n\n\n" + body(CALL)
     made = use(source, "utils.execute(", "path", under="Netns(path)")
-    made = made.__class__(**{**_fields(made), "imports": (("privmigrate.privsep.types", "Netns"),)})
+    made = replace(made, imports=(("privmigrate.privsep.types", "Netns"),))
     after = rewritten(source, made).decode()
     assert after.startswith(
         "import os\n\nfrom oslo_log import log\nfrom privmigrate.privsep.types import Netns\n\n"
