@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from privmigrate.callsites.site import Convention
+from privmigrate.convert.layout import docstring
 from privmigrate.convert.operation import Hole
 from privmigrate.convert.replace import Target
 from privmigrate.convert.width import read_width
@@ -189,3 +190,19 @@ def test_what_stands_in_front_is_imported_with_other_projects() -> None:
         "from svc.privileged import files as privileged_files\n"
     )
     assert CHMOD.name in after
+
+
+def test_a_long_summary_is_alone_on_its_line() -> None:
+    """H405 of hacking: nothing stands below the first line of a docstring but an empty one."""
+    sentence = f"Run ``cinder-rtstool create {' '.join(['CHAP_AUTH_USERID'] * 4)}``."
+    lines = docstring([sentence, "Called by ``f``."])
+    assert lines[:2] == [
+        '    """Run ``cinder-rtstool create CHAP_AUTH_USERID CHAP_AUTH_USERID ...``.',
+        "",
+    ]
+    assert " ".join(" ".join(lines[2:]).split()).startswith(f"In full: run{sentence[3:]} Called")
+    for room in range(60, 90):
+        for others in ([], ["More."]):
+            text = docstring([("ab " * 40)[:room].strip() + ".", *others])
+            assert max(map(len, text)) <= 79
+            assert len(text) == 1 or not text[1]
