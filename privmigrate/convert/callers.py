@@ -1,6 +1,7 @@
 """Uses and a service's files → the files' new bytes, and what stays and why."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -222,8 +223,16 @@ def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = F
     text = lay_out(form, column, indent, tail, lines)
     if opened:
         text = lay_out(form, len(inner), inner, tail, lines)
-    elif len(inner) < column and _is_too_long(text, column, lines):
-        text = f"({newline}{inner}{lay_out(form, len(inner), inner, tail + 1, lines)})"
+    elif _is_too_long(text, column, lines):
+        below = lay_out(form, len(inner), inner, tail + 1, lines)
+        if _is_too_long(below, len(inner), lines) or len(inner) >= column:
+            module, _, name = form.callee.rpartition(".")
+            rest = lay_out(
+                dataclasses.replace(form, callee=f".{name}"), len(inner), inner, tail + 1, lines
+            )
+            text = f"({module}{newline}{inner}{rest})" if module else text
+        else:
+            text = f"({newline}{inner}{below})"
     own = _on_its_own_line(document, node)
     # the block's own indentation comes with the block
     return text.replace(newline + document.indent(own.lineno), newline)
@@ -247,7 +256,10 @@ def _opened(form: Call, node: ast.expr, document: Document) -> ast.Call | None:
     place = line, column = document.start(node)
     indent, lines = _indent(node, document), Lines(width=document.width)
     text = lay_out(form, column, indent, len(document.tail(node)), lines)
-    if len(indent) + 4 >= column or not _is_too_long(text, column, lines):
+    inner = len(indent) + 4
+    if inner >= column or not _is_too_long(text, column, lines):
+        return None
+    if _is_too_long(lay_out(form, inner, " " * inner, 0, lines), inner, lines):
         return None
     inside: ast.AST = node
     for outer in document.around(node):

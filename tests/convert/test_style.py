@@ -46,6 +46,28 @@ def test_a_head_that_is_too_long_gets_brackets() -> None:
     assert whole == body(f"self.result_of_it = ({HEAD_OF_IT}path))")
 
 
+def test_a_head_that_is_too_long_everywhere_is_parted_at_its_name() -> None:
+    call = "utils.execute(['chmod', path])"
+    deep = ("if self.one:", "    if self.two:", f"        {call}", f"        size = int({call})")
+    source = IMPORTS + body(*deep[:3])
+    made = use(source, "utils.execute(", "path", of=LONG, convention=Convention.LIST)
+    width = len(HEAD_OF_IT) + 8
+    names = frozenset({f"{LONG.module}.{LONG.name}"})
+    target = Target("svc.privileged", policies=True, entrypoints=names, width=width)
+    after = rewritten(source, made, target=target).decode()
+    compile(after, "driver.py", "exec")
+    assert after == HEAD + body(
+        *deep[:2],
+        "        (svc.privileged.files",
+        f"            .{LONG.name}.neutron()(path))",
+    )
+    source = IMPORTS + body(*deep[:2], deep[3])
+    made = use(source, "utils.execute(", "path", of=LONG, convention=Convention.LIST)
+    after = rewritten(source, made, target=target).decode()
+    compile(after, "driver.py", "exec")
+    assert max(map(len, after.splitlines())) <= width
+
+
 def test_a_condition_fills_its_lines() -> None:
     made = op("chmod", "MODE", name="chmod", keywords=("mode",))
     source = IMPORTS + body("out = utils.execute(*cmd, run_as_root=True).split()")
