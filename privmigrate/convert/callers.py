@@ -238,6 +238,15 @@ def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = F
     return text.replace(newline + document.indent(own.lineno), newline)
 
 
+def stated(callee: str, arguments: Sequence[str], beside: ast.stmt, document: Document) -> str:
+    """A call as a statement of its own, in the block of another statement."""
+    indent = document.indent(beside.lineno)
+    form = Call(callee, ("", ()), tuple(arguments))
+    text = lay_out(form, len(indent), indent, 0, Lines(width=document.width))
+    # the block's own indentation comes with the block
+    return text.replace(f"\n{indent}", "\n")
+
+
 def _is_too_long(text: str, column: int, lines: Lines) -> bool:
     return column + len(text.partition(lines.newline)[0]) > lines.width
 

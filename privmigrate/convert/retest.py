@@ -13,7 +13,7 @@ from typing import Final
 from privmigrate.callsites.site import Site
 from privmigrate.convert.arguments import one_line
 from privmigrate.convert.besides import Besides, Expectation, mock_besides
-from privmigrate.convert.callers import laid_out
+from privmigrate.convert.callers import laid_out, stated
 from privmigrate.convert.document import Document, Function, Place
 from privmigrate.convert.expected import arguments_of, may_run, words_of
 from privmigrate.convert.imports import Naming, name_module
@@ -306,9 +306,9 @@ def _added(
     for each in assertions:
         method, options = each.replacement.form.judged
         if method:
-            place = document.start(document.statement(each.call))
-            judged = f"{_named(mock, target)}.{method}"
-            yield place, (f"{judged}.assert_called_once_with({', '.join(options)})",)
+            statement = document.statement(each.call)
+            judged = f"{_named(mock, target)}.{method}.assert_called_once_with"
+            yield document.start(statement), (stated(judged, options, statement, document),)
 
 
 def _receiver(document: Document, call: ast.Call) -> str:
