@@ -108,11 +108,14 @@ def _settings(table: Mapping[str, object], file: str, lines: Sequence[str]) -> S
 
 def _line_of(lines: Sequence[str], key: str, value: str | None = None) -> int:
     """The line of a key in the table, or of one of its strings; 0 where it is written otherwise."""
-    said = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
     header = next((n for n, line in enumerate(lines) if _HEADER.match(line)), -1)
-    found = next((n for n, line in enumerate(lines) if n > header and said.match(line)), None)
+    found = next((n for n, line in enumerate(lines) if n > header and _key(line) == key), None)
     if found is None or value is None:
         return 0 if found is None else found + 1
     quoted = (f'"{value}"', f"'{value}'")
     rows = (n for n, line in enumerate(lines) if n >= found and any(q in line for q in quoted))
     return next(rows, found) + 1
+
+
+def _key(line: str) -> str:
+    return line.partition("=")[0].strip().strip("\"'")

@@ -123,8 +123,9 @@ def test_the_assertion_of_a_policy_keeps_to_its_lines(changes: list[FileChange])
         "            'chmod', '777', \"/p\", run_as_root=True, check_exit_code=[0, 3])",
     )
     assert listed == ()
-    assert after.splitlines()[-3:] == [
-        f'            {name}.policy.return_value.assert_called_once_with("/p")',
+    assert after.splitlines()[-4:] == [
+        f"            {name}.policy.return_value.assert_called_once_with(",
+        '                "/p")',
         f"            {name}.policy.assert_called_once_with(",
         "                check_exit_code=[0, 3])",
     ]
