@@ -223,14 +223,14 @@ def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = F
     text = lay_out(form, column, indent, tail, lines)
     if opened:
         text = lay_out(form, len(inner), inner, tail, lines)
-    elif _is_too_long(text, column, lines):
+    elif _is_too_long(text, column, tail, lines):
         below = lay_out(form, len(inner), inner, tail + 1, lines)
-        if _is_too_long(below, len(inner), lines) or len(inner) >= column:
+        if _is_too_long(below, len(inner), tail + 1, lines) or len(inner) >= column:
             module, _, name = form.callee.rpartition(".")
             rest = lay_out(
                 dataclasses.replace(form, callee=f".{name}"), len(inner), inner, tail + 1, lines
             )
-            text = f"({module}{newline}{inner}{rest})" if module else text
+            text = f"({newline}{inner}{module}{newline}{inner}{rest})" if module else text
         else:
             text = f"({newline}{inner}{below})"
     own = _on_its_own_line(document, node)
@@ -247,8 +247,10 @@ def stated(callee: str, arguments: Sequence[str], beside: ast.stmt, document: Do
     return text.replace(f"\n{indent}", "\n")
 
 
-def _is_too_long(text: str, column: int, lines: Lines) -> bool:
-    return column + len(text.partition(lines.newline)[0]) > lines.width
+def _is_too_long(text: str, column: int, tail: int, lines: Lines) -> bool:
+    """Whether its first line is, with what follows it there, if it is the only one."""
+    first, below, _ = text.partition(lines.newline)
+    return column + len(first) + (0 if below else tail) > lines.width
 
 
 def _indent(node: ast.expr, document: Document) -> str:
@@ -264,11 +266,12 @@ def _opened(form: Call, node: ast.expr, document: Document) -> ast.Call | None:
     """The call around one whose head is too long, and that can begin a line below its bracket."""
     place = line, column = document.start(node)
     indent, lines = _indent(node, document), Lines(width=document.width)
-    text = lay_out(form, column, indent, len(document.tail(node)), lines)
+    tail = len(document.tail(node))
+    text = lay_out(form, column, indent, tail, lines)
     inner = len(indent) + 4
-    if inner >= column or not _is_too_long(text, column, lines):
+    if inner >= column or not _is_too_long(text, column, tail, lines):
         return None
-    if _is_too_long(lay_out(form, inner, " " * inner, 0, lines), inner, lines):
+    if _is_too_long(lay_out(form, inner, " " * inner, tail, lines), inner, tail, lines):
         return None
     inside: ast.AST = node
     for outer in document.around(node):

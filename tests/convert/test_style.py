@@ -36,6 +36,17 @@ def test_a_head_that_is_too_long_begins_below_the_bracket_of_its_call() -> None:
     assert after == body("if self.name == str(", f"        {HEAD_OF_IT}path)):", "    pass")
 
 
+def test_what_follows_a_call_without_arguments_counts() -> None:
+    made = op("iptables", name="iptables_version")
+    tail = ".split()[1][1:]"
+    source = IMPORTS + body(f"version = str(utils.execute(['iptables']){tail})")
+    made_use = use(source, "utils.execute(", of=made, convention=Convention.LIST)
+    after = rewritten(source, made_use).decode()
+    assert after == HEAD + body(
+        "version = str(", f"    svc.privileged.files.iptables_version.neutron()(){tail})"
+    )
+
+
 def test_a_head_that_is_too_long_gets_brackets() -> None:
     after = written("self.result_of_it = utils.execute(['chmod', path]) + [1]")
     assert after == body("self.result_of_it = (", f"    {HEAD_OF_IT}", "        path)) + [1]")
@@ -58,7 +69,8 @@ def test_a_head_that_is_too_long_everywhere_is_parted_at_its_name() -> None:
     compile(after, "driver.py", "exec")
     assert after == HEAD + body(
         *deep[:2],
-        "        (svc.privileged.files",
+        "        (",
+        "            svc.privileged.files",
         f"            .{LONG.name}.neutron()(path))",
     )
     source = IMPORTS + body(*deep[:2], deep[3])
