@@ -13,6 +13,7 @@ from privmigrate.callsites.binding import bind
 from privmigrate.callsites.calls import Calls
 from privmigrate.callsites.conditions import decide
 from privmigrate.callsites.constants import Constants, local_names, unknown_name
+from privmigrate.callsites.declared import Declared
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.filling import Filling
 from privmigrate.callsites.flow import Flow
@@ -69,6 +70,7 @@ class Analysis:
     def __init__(self, project: Project, settings: Settings) -> None:
         self.project = project
         self.settings = settings
+        self.declared = Declared(project, settings)
         self.names: set[str] = set()
         self.held: set[str] = set()  # those of parameters and attributes that are executors
         self.words = _seeds(settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.executors.base import Callee, Executor, named
-from privmigrate.callsites.index import Assignment, Class, Function
+from privmigrate.callsites.index import Class, Function
 from privmigrate.callsites.invocation import Invocation, function_of, target_name
 from privmigrate.callsites.making import made_of_words
 from privmigrate.callsites.passed import PARTIAL, called_as
@@ -160,7 +160,7 @@ class Calls:
         return replace(call, callee=callee, arguments=arguments)
 
     def _doubts(self, call: Invocation) -> Iterator[Reason]:
-        if named(call.text, self.analysis.settings.local):
+        if named(call.text, self.analysis.settings.local) or self._said_local(call):
             return
         shown = [call.text]
         for target, option in call.targets:
@@ -210,18 +210,21 @@ class Calls:
             netns=_namespace(call) if executor.IN_NAMESPACE else None,
             also_outside=executor.IN_NAMESPACE and says,
         )
-        passed = (Reason.INJECTED,) if not target and self._is_passed_in(call) else ()
+        if said := self._said_local(call):
+            raw = replace(raw, declared=(said,))
+        passed = (Reason.INJECTED,) if not target and not said and self._is_passed_in(call) else ()
         self.analysis.record(ev.frame, raw.doubted((*executor.DOUBTS, *doubts, *passed)))
         return True
 
     def _is_passed_in(self, call: Invocation) -> bool:
-        """Whether a constructor keeps what ran it as one of its arguments, whatever that is."""
-        match call.node.func, call.base:
-            case ast.Attribute(attr=name), Instance(Class() as made):
-                own = self.analysis.project.own_assignments(made, name)
-                return any(map(_is_given_to_constructor, own))
-            case _:
-                return False
+        """Whether what ran it is an argument of its function, or of a constructor that keeps it."""
+        holder = _holder(call)
+        return holder is not None and self.analysis.declared.injected(*holder)
+
+    def _said_local(self, call: Invocation) -> str:
+        """The declaration that what is passed in there runs on this machine, or ""."""
+        holder = _holder(call)
+        return "" if holder is None else self.analysis.declared.of(*holder)
 
     def _list(self, call: Invocation, position: int) -> Segments:
         """The words of a list that is one of the arguments."""
@@ -245,24 +248,21 @@ class Calls:
             raw = raw.called(function.qualified, plain=self.analysis.is_plain(function))
             frame = call.evaluator.frame
             raw = raw.at(call.node, frame, call.text, call.start)
+            if said := self._said_local(call):
+                raw = replace(raw, declared=(said,))
             self.analysis.record(frame, raw.doubted(doubts))
         return found
 
 
-def _is_given_to_constructor(assignment: Assignment) -> bool:
-    """Whether it assigns an argument that every caller of a constructor has to give."""
-    function, value = assignment.function, assignment.value
-    if function is None or function.node.name != "__init__" or not isinstance(value, ast.Name):
-        return False
-    given = function.node.args
-    named = [*given.posonlyargs, *given.args]
-    required = named[1 : len(named) - len(given.defaults)]
-    required += [
-        each
-        for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
-        if default is None
-    ]
-    return value.id in {each.arg for each in required}
+def _holder(call: Invocation) -> tuple[Class | Function, str] | None:
+    """The class and its attribute, or the function and its parameter, that is called."""
+    match call.node.func, call.base:
+        case ast.Attribute(attr=name), Instance(Class() as made):
+            return made, name
+        case ast.Name(id=name), _ if call.evaluator.frame.function is not None:
+            return call.evaluator.frame.function, name
+        case _:
+            return None
 
 
 def _takes_any_words(call: Invocation) -> bool:

@@ -23,6 +23,7 @@ class Findings:
         wrappers: qualified names of functions that pass words of their own parameters on.
         forwarders: those that only pass on whether to run as root.
         files: how many were read.
+        local_injected: what a person says of executors that are passed in.
     """
 
     sites: tuple[Site, ...] = ()
@@ -30,6 +31,7 @@ class Findings:
     wrappers: tuple[str, ...] = ()
     forwarders: tuple[str, ...] = ()
     files: int = 0
+    local_injected: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -57,12 +59,14 @@ def find_sites(paths: Sequence[str], settings: Settings | None = None) -> Findin
     wrappers = sorted({each.qualified for each in analysis.wrappers()})
     forwarders = sorted(set(_forwarders(analysis)) - set(wrappers))
     diagnostics += project.unparsed.values()
+    diagnostics += analysis.declared.unused({name for site in sites for name in site.declared})
     return Findings(
         tuple(sites),
         tuple(sorted(diagnostics, key=lambda each: each.span)),
         tuple(wrappers),
         tuple(forwarders),
         len(files),
+        settings.local_injected,
     )
 
 

@@ -88,6 +88,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         through=first.through,
         sentinel=first.sentinel,
         also_outside=first.also_outside,
+        declared=tuple(dict.fromkeys(name for raw in kept for name in raw.declared)),
     )
 
 

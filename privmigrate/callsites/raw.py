@@ -41,6 +41,7 @@ class RawSite:
     doubts: tuple[Reason, ...] = ()
     sentinel: bool = False
     also_outside: bool = False
+    declared: tuple[str, ...] = ()
 
     def doubted(self, doubts: tuple[Reason, ...]) -> "RawSite":
         """The same with more doubts."""

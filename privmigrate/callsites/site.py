@@ -293,6 +293,7 @@ class Site:
         also_outside: it runs as root also where the namespace that it names is none.
         through: functions of the project between the call and the executor that only pass
             everything on.
+        declared: what a person says of its executor, by which it is on this host.
     """
 
     span: Span
@@ -314,6 +315,7 @@ class Site:
     through: tuple[str, ...] = ()
     sentinel: bool = False
     also_outside: bool = False
+    declared: tuple[str, ...] = ()
 
     @property
     def resolved(self) -> bool:

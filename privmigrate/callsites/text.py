@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Final
 
 from privmigrate.argv.spec import Any, ArgSpec, Choice
+from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import (
     Optional,
     Part,
-    Reason,
     Repeated,
     Root,
     Segment,
@@ -20,20 +20,6 @@ from privmigrate.callsites.site import (
     Word,
 )
 
-WHY: Final = {
-    Reason.SPLIT: "a text that is only known at run time is split into words",
-    Reason.FREE_WORDS: "a list of words comes from elsewhere",
-    Reason.FREE_COMMAND: "what is run is not known",
-    Reason.REASSIGNED: "what looks like a constant is assigned elsewhere as well",
-    Reason.REMOTE: "the same call may go to another host",
-    Reason.INJECTED: "the executor is passed in, and not every one is known",
-    Reason.TOO_MANY: "its command line has more shapes than are followed",
-    Reason.SHELL: "it runs a shell or the like, whose program is one of the words",
-    Reason.OPTIONS: "it has keyword arguments that no entrypoint has",
-    Reason.PROCESS: "the caller gets the running process, which no entrypoint can give",
-    Reason.WRAPPER: "it passes parameters of its function on: the callers are the sites",
-    Reason.UNPARSED: "the file is no Python 3",
-}
 _SHORT: Final = 40
 
 
@@ -107,7 +93,9 @@ def site_json(site: Site) -> dict[str, object]:
         "root": site.root.value,
         "condition": site.condition,
         "templates": [_template_json(each) for each in site.templates],
-        "reasons": [{"code": each.value, "why": WHY[each]} for each in site.reasons],
+        "reasons": [
+            {"code": each.value, "why": EXPLAINED[each.value].why} for each in site.reasons
+        ],
         "words": site.words_source,
         "list": site.list_source,
         "options": [asdict(each) for each in site.options],
@@ -116,6 +104,7 @@ def site_json(site: Site) -> dict[str, object]:
         "building": [each.line for each in site.building],
         "via": list(site.via),
         "through": list(site.through),
+        "declared": list(site.declared),
         "direct": site.direct,
         "resolved": site.resolved,
         "typable": site.typable,

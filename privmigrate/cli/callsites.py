@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
+    from privmigrate.callsites.reasons import Total
     from privmigrate.convert.allow import Allowance
 
 FINDINGS: Final = 1
@@ -110,6 +110,7 @@ def _as_json(found: "Findings", allowance: "Allowance | None") -> dict[str, obje
         "forwarders": list(found.forwarders),
         "diagnostics": [diagnostic.as_json() for diagnostic in found.diagnostics],
         "summary": _counts(found),
+        "reasons": [each.as_json() for each in _totals(found)],
     }
     if allowance is not None:
         for site, rows, perhaps in zip(sites, allowance.allowing, allowance.perhaps, strict=True):
@@ -123,6 +124,12 @@ def _as_json(found: "Findings", allowance: "Allowance | None") -> dict[str, obje
     return data
 
 
+def _totals(found: "Findings") -> "tuple[Total, ...]":
+    from privmigrate.callsites.reasons import totals
+
+    return totals(reason.value for site in found.sites for reason in site.reasons)
+
+
 def _counts(found: "Findings") -> dict[str, int]:
     direct = [site for site in found.sites if site.direct]
     return {
@@ -133,6 +140,7 @@ def _counts(found: "Findings") -> dict[str, int]:
         "typable": sum(site.typable for site in direct),
         "checkable": sum(site.checkable for site in direct),
         "through_wrappers": sum(bool(site.via) for site in found.sites),
+        "declared": sum(bool(site.declared) for site in found.sites),
         "through_wrappers_resolved": sum(bool(site.via) and site.resolved for site in found.sites),
     }
 
@@ -190,18 +198,19 @@ def _denied(site: "Site", number: int) -> tuple[str, ...]:
 
 def _doubt(site: "Site") -> str:
     """Where the call may go instead."""
+    from privmigrate.callsites.reasons import EXPLAINED
     from privmigrate.callsites.site import Reason
-    from privmigrate.callsites.text import WHY
 
-    return WHY[Reason.REMOTE] if Reason.REMOTE in site.reasons else ""
+    remote = Reason.REMOTE
+    return EXPLAINED[remote.value].why if remote in site.reasons else ""
 
 
 def _reasons(site: "Site") -> Iterator[tuple[str, ...]]:
-    from privmigrate.callsites.text import WHY
+    from privmigrate.callsites.reasons import EXPLAINED
 
     place = f"  {site.span.file}:{site.span.line}"
     for reason in site.reasons:
-        yield place, reason.value, WHY[reason]
+        yield place, reason.value, EXPLAINED[reason.value].why
 
 
 def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -220,6 +229,8 @@ _WIDEST: Final = 72
 
 
 def _summary(found: "Findings") -> Iterator[str]:
+    from privmigrate.callsites.reasons import explain
+
     number = _counts(found)
     yield (
         f"{counted(number['sites'], 'call')} as root in {counted(number['files'], 'file')}:"
@@ -230,7 +241,8 @@ def _summary(found: "Findings") -> Iterator[str]:
         f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
         f" call, {number['checkable']} a call whose list is checked"
     )
-    reasons = Counter(reason for site in found.sites for reason in site.reasons)
-    if reasons:
-        told = (f"{reason.value} {reasons[reason]}" for reason, _ in reasons.most_common())
-        yield f"reasons: {', '.join(told)}"
+    if declared := number["declared"]:
+        yield f"local because a person says it (local-injected): {counted(declared, 'call')}"
+    if rows := _totals(found):
+        yield "reasons:"
+        yield from explain(rows)

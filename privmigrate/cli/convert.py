@@ -121,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     made_with = _made_with(arguments, disk)
     findings = _findings(arguments)
     called, replaced = _called(arguments, disk)
+    said = findings.local_injected if findings else ()
     options = Options(
         package=package,
         runtime=arguments.runtime,
@@ -129,16 +130,15 @@ def run(arguments: argparse.Namespace) -> int:
         needs=read_needs(arguments.capabilities) if arguments.capabilities else Needs({}),
         choices=Choices(frozenset(arguments.keep), frozenset(arguments.replace)),
         keep_unreferenced=arguments.keep_unreferenced or bool(findings and findings.unparsed),
-        made_with=made_with,
+        made_with=(*made_with, *(f"local-injected={each}" for each in sorted(said))),
         called=called,
         replaced=replaced,
+        local_injected=said,
     )
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
-    for note in sources.notes:
-        say(note)
-    for problem in findings.diagnostics if findings else ():
-        say(str(problem))
+    for note in (*sources.notes, *(findings.diagnostics if findings else ())):
+        say(str(note))
     if findings and findings.unparsed and not arguments.keep_unreferenced:
         say("filters that no call uses are kept: calls that are not known may use them")
     if arguments.show == "rules":
@@ -363,7 +363,9 @@ def _tell(result: "Conversion") -> bool:
     if conflicts:
         names = " ".join(f"--keep {note.place}" for note in conflicts)
         say(f"to keep them: {names}; to write them anew: --replace in place of --keep")
-    return bool(conflicts)
+    for text in result.withdrawn:
+        say(text)
+    return bool(conflicts or result.withdrawn)
 
 
 def _diff(disk: "Disk", texts: Mapping[str, str], changed: "Iterable[str]") -> "Iterable[str]":

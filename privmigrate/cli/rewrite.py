@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         lock = lock_after(told)
         write_sources(changes | {Path(told.disk.folder, NAME): lock})
         say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
-    return OUT_OF_DATE if arguments.check and changes else 0
+    return OUT_OF_DATE if arguments.check and (changes or told.withdrawn) else 0
 
 
 def _compute(arguments: argparse.Namespace) -> "Told":
@@ -94,6 +95,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     from privmigrate.convert.still import find_called
     from privmigrate.convert.told import Told, target_of
     from privmigrate.convert.unittests import move_tests
+    from privmigrate.convert.width import read_width
 
     package: str = arguments.to
     folder = Path(arguments.output, *package.split("."))
@@ -114,19 +116,24 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
         say(str(problem))
     sources = read_sources(arguments.filters or _filters_beside(arguments.paths))
-    target = target_of(package, disk)
+    target = replace(target_of(package, disk), width=read_width(arguments.paths))
     options = Options(
         package=package,
         runtime="privmigrate" if target.policies else "oslo",
         exec_dirs=sources.exec_dirs,
         called=find_called([file.data for file in files], disk.lock.files),
         replaced=still_called(disk.lock.replaced, files, elsewhere=True),
+        local_injected=findings.local_injected,
     )
     rules = relabel(sources.rules, sources.labels)
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
-    tests = move_tests(rewriting.files, texts, target, findings.sites)
-    return Told(findings.sites, rewriting, tests, target, disk, options.replaced)
+    tests = move_tests(rewriting.files, texts, target, findings.sites, options.replaced)
+    for text in conversion.withdrawn:
+        say(text)
+    return Told(
+        findings.sites, rewriting, tests, target, disk, options.replaced, conversion.withdrawn
+    )
 
 
 def _ours_to_change(

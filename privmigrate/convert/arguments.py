@@ -7,6 +7,7 @@ that it is given, has an expression for a whole word, that one is kept.
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from privmigrate.callsites.site import Convention
 from privmigrate.convert.document import (
@@ -19,6 +20,8 @@ from privmigrate.convert.document import (
 from privmigrate.convert.effects import filled
 from privmigrate.convert.operation import Each, Hole, Kind, Lit, Option
 from privmigrate.convert.use import Form, Use
+
+_NAMED: Final = (ast.Name, ast.Attribute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,28 @@ def _kept(use: Use, call: ast.Call, function: Function | None) -> dict[str, ast.
                 found[use.op.params[number].name] = node
             case Lit(text) if not isinstance(node, ast.Constant) or node.value == text:
                 continue
-            case Hole():
-                continue
+            case Hole(number, prefix, suffix):
+                inner = _between(prefix, suffix, node) if node is not None else None
+                if inner is not None:
+                    found[use.op.params[number].name] = inner
             case _:
                 break  # from here on words may be missing
     return found
+
+
+def _between(prefix: str, suffix: str, node: ast.expr) -> ast.expr | None:
+    """What stands between two texts in an expression that puts a word together."""
+    match node:
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=value):
+            whole = f"{prefix.replace('%', '%%')}%s{suffix.replace('%', '%%')}"
+            if isinstance(value, ast.Tuple):
+                return value.elts[0] if text == whole and len(value.elts) == 1 else None
+            return value if text == whole and isinstance(value, _NAMED) else None
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Add(), right=value):
+            # only text can be added to text, so that nothing else is meant
+            return value if (text, "") == (prefix, suffix) and isinstance(value, _NAMED) else None
+        case _:
+            return None
 
 
 def _words(use: Use, call: ast.Call, function: Function | None) -> Sequence[ast.expr | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.callsites.site import Result
-from privmigrate.convert.callers import laid_out
+from privmigrate.convert.callers import laid_out, stated
 from privmigrate.convert.document import Document, Function, Place, bound_names, loaded_names
 from privmigrate.convert.imports import import_names
 from privmigrate.convert.operation import Op
@@ -138,5 +138,6 @@ def _write(document: Document, group: Sequence[Expectation], name: str, besides:
             place = (document.start(each.call), document.end(each.call))
             besides.expressions[place] = laid_out(form, each.call, document)
     if method:
-        where = document.start(document.statement(assertion))
-        besides.added[where] = (f"{name}.{method}.assert_called_with({', '.join(options)})",)
+        statement = document.statement(assertion)
+        text = stated(f"{name}.{method}.assert_called_with", options, statement, document)
+        besides.added[document.start(statement)] = (text,)

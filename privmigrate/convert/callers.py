@@ -1,14 +1,23 @@
 """Uses and a service's files → the files' new bytes, and what stays and why."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert import rewrite
-from privmigrate.convert.document import Document, Function, Unreadable, loaded_names, read
+from privmigrate.convert.document import (
+    Document,
+    Function,
+    Place,
+    Unreadable,
+    loaded_names,
+    read,
+)
 from privmigrate.convert.imports import (
     NewImport,
     import_names,
@@ -17,9 +26,9 @@ from privmigrate.convert.imports import (
     place,
 )
 from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
-from privmigrate.convert.spelling import Call, lay_out
+from privmigrate.convert.spelling import Call, Lines, lay_out
 from privmigrate.convert.tidy import unneeded
-from privmigrate.convert.use import Unlinked, Use
+from privmigrate.convert.use import Unlinked, Use, Why
 from privmigrate.diagnostics import Span
 
 _WORD: Final = re.compile(r"\w+")
@@ -78,7 +87,7 @@ def rewrite_callers(
     changed = []
     for name, own in sorted(by_file.items()):
         try:
-            document = read(name, files[name])
+            document = read(name, files[name], target.width)
             change, stays = rewrite_file(document, own, target, texts)
         except KeyError:
             left += [_left(use.site, Because.UNREADABLE, "is not there any more") for use in own]
@@ -98,9 +107,14 @@ def _left(site: Site, because: Because, text: str) -> Left:
 
 
 def _unlinked(each: Unlinked) -> Left:
+    reasons = [reason.value for reason in each.site.reasons]
     # wrappers are told apart: their callers are the sites
-    code = Reason.WRAPPER.value if Reason.WRAPPER in each.site.reasons else each.why.value
-    return Left(each.site.span, Because.UNLINKED, code, each.text)
+    if Reason.WRAPPER in each.site.reasons:
+        return Left(each.site.span, Because.UNLINKED, Reason.WRAPPER.value, each.text)
+    if each.why is not Why.UNRESOLVED or not reasons:
+        return Left(each.site.span, Because.UNLINKED, each.why.value, each.text)
+    text = "; ".join(EXPLAINED[reason].why for reason in reasons)
+    return Left(each.site.span, Because.UNLINKED, ", ".join(reasons), text)
 
 
 def rewrite_file(
@@ -127,7 +141,8 @@ def rewrite_file(
             imports[naming.new.text] = naming.new
         for module, name in outcome.imports:
             if name not in import_names(document):
-                new = place(document, f"from {module} import {name}")
+                own = target.package.partition(".")[0]
+                new = place(document, f"from {module} import {name}", own)
                 imports[new.text] = new
     done, nested = _without_nested(done)
     left += nested
@@ -136,10 +151,11 @@ def rewrite_file(
     statements = unneeded(document, done)
     functions = _unused_functions(document, done, statements, texts)
     dropped, kept = _unused_imports(document, done, (*statements, *functions), texts)
+    opened = {id(each): _opened(each.form, each.call, document) for each in done}
     changes = rewrite.Changes(
         {
-            (document.start(each.call), document.end(each.call)): laid_out(
-                each.form, each.call, document
+            _place(each.call, document): laid_out(
+                each.form, each.call, document, opened=opened[id(each)] is not None
             )
             for each in done
         },
@@ -147,6 +163,11 @@ def rewrite_file(
         _comments(document, done, statements),
         imports=tuple(imports[text] for text in sorted(imports)),
         dropped=frozenset(dropped),
+        opened={
+            _place(outer, document): _below(each.call, document)
+            for each in done
+            if (outer := opened[id(each)]) is not None
+        },
     )
     removed = [
         (each.lineno, document.lines[each.lineno - 1].strip()) for each in (*statements, *functions)
@@ -158,6 +179,16 @@ def rewrite_file(
         FileChange(document, after, tuple(done), tuple(sorted(removed)), tuple(kept), statements),
         left,
     )
+
+
+def _place(node: ast.AST, document: Document) -> tuple[Place, Place]:
+    return document.start(node), document.end(node)
+
+
+def _below(node: ast.expr, document: Document) -> str:
+    """What a line that is opened begins with, behind what its block's lines begin with."""
+    own = _on_its_own_line(document, node)
+    return f"{_indent(node, document)}    ".removeprefix(document.indent(own.lineno))
 
 
 def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Left]]:
@@ -182,18 +213,75 @@ def _without_nested(done: list[Replacement]) -> tuple[list[Replacement], list[Le
     )
 
 
-def laid_out(form: Call, node: ast.expr, document: Document) -> str:
-    """A call as it is written in a node's place."""
+def laid_out(form: Call, node: ast.expr, document: Document, *, opened: bool = False) -> str:
+    """A call as it is written in a node's place, or where it is `opened` on a line of its own."""
     line, column = document.start(node)
     newline = "\r\n" if document.lines[line - 1].endswith("\r\n") else "\n"
-    statement = document.statement(node)
-    indent = document.indent(line)
-    if hasattr(statement, "body") and document.start(statement)[0] == line:
-        indent += "    "  # a header, which what it holds is indented as well
-    text = lay_out(form, column, indent, len(document.tail(node)), newline)
+    lines = Lines(newline, document.width)
+    indent, tail = _indent(node, document), len(document.tail(node))
+    inner = f"{indent}    "
+    text = lay_out(form, column, indent, tail, lines)
+    if opened:
+        text = lay_out(form, len(inner), inner, tail, lines)
+    elif _is_too_long(text, column, tail, lines):
+        below = lay_out(form, len(inner), inner, tail + 1, lines)
+        if _is_too_long(below, len(inner), tail + 1, lines) or len(inner) >= column:
+            module, _, name = form.callee.rpartition(".")
+            rest = lay_out(
+                dataclasses.replace(form, callee=f".{name}"), len(inner), inner, tail + 1, lines
+            )
+            text = f"({newline}{inner}{module}{newline}{inner}{rest})" if module else text
+        else:
+            text = f"({newline}{inner}{below})"
     own = _on_its_own_line(document, node)
     # the block's own indentation comes with the block
     return text.replace(newline + document.indent(own.lineno), newline)
+
+
+def stated(callee: str, arguments: Sequence[str], beside: ast.stmt, document: Document) -> str:
+    """A call as a statement of its own, in the block of another statement."""
+    indent = document.indent(beside.lineno)
+    form = Call(callee, ("", ()), tuple(arguments))
+    text = lay_out(form, len(indent), indent, 0, Lines(width=document.width))
+    # the block's own indentation comes with the block
+    return text.replace(f"\n{indent}", "\n")
+
+
+def _is_too_long(text: str, column: int, tail: int, lines: Lines) -> bool:
+    """Whether its first line is, with what follows it there, if it is the only one."""
+    first, below, _ = text.partition(lines.newline)
+    return column + len(first) + (0 if below else tail) > lines.width
+
+
+def _indent(node: ast.expr, document: Document) -> str:
+    """What the line begins with that a node begins in, as far as what is below it goes."""
+    line, _ = document.start(node)
+    statement = document.statement(node)
+    # a header, which what it holds is indented as well
+    header = hasattr(statement, "body") and document.start(statement)[0] == line
+    return document.indent(line) + ("    " if header else "")
+
+
+def _opened(form: Call, node: ast.expr, document: Document) -> ast.Call | None:
+    """The call around one whose head is too long, and that can begin a line below its bracket."""
+    place = line, column = document.start(node)
+    indent, lines = _indent(node, document), Lines(width=document.width)
+    tail = len(document.tail(node))
+    text = lay_out(form, column, indent, tail, lines)
+    inner = len(indent) + 4
+    if inner >= column or not _is_too_long(text, column, tail, lines):
+        return None
+    if _is_too_long(lay_out(form, inner, " " * inner, tail, lines), inner, tail, lines):
+        return None
+    inside: ast.AST = node
+    for outer in document.around(node):
+        if isinstance(outer, ast.Call) and outer.args and outer.args[0] is inside:
+            bracket = document.lines[line - 1][:column].endswith("(")
+            return outer if bracket else None
+        if not isinstance(outer, ast.expr) or document.start(outer) != place:
+            return None
+        inside = outer
+    return None
 
 
 def _comments(

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from privmigrate.callsites.site import Site
+from privmigrate.convert.spelling import WIDTH
 
 _LINE_END: Final = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 _PRAGMA: Final = re.compile(r"#\s*(noqa|nosec|type:|pylint:|pragma:|fmt:|mypy:)", re.IGNORECASE)
@@ -38,6 +39,7 @@ class Document:
         data: its bytes, a byte order mark included.
         text: decoded, without that mark; line ends are as they were.
         parents: of each node.
+        width: how long the project's lines may be.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Document:
     tree: ast.Module
     lines: tuple[str, ...]
     parents: dict[ast.AST, ast.AST] = field(repr=False)
+    width: int = WIDTH
     _comments: tuple[tuple[Place, str], ...] = ()
     _scopes: dict[ast.AST, frozenset[str]] = field(default_factory=dict, repr=False)
 
@@ -167,7 +170,7 @@ class Document:
         )
 
 
-def read(name: str, data: bytes) -> Document:
+def read(name: str, data: bytes, width: int = WIDTH) -> Document:
     """Parse a file; raise Unreadable."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -188,7 +191,7 @@ def read(name: str, data: bytes) -> Document:
         for token in tokenize.generate_tokens(io.StringIO(text, newline="").readline)
         if token.type == tokenize.COMMENT and not _PRAGMA.match(token.string)
     )
-    return Document(name, data, text, encoding, tree, lines, parents, comments)
+    return Document(name, data, text, encoding, tree, lines, parents, width, comments)
 
 
 def parse_expression(source: str) -> ast.expr:

@@ -1,13 +1,15 @@
 """The command line that a test expects an executor to get → what the entrypoint gets instead."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from privmigrate.callsites import site as sites
 from privmigrate.callsites.site import Convention, Site
 from privmigrate.convert.operation import Each, Hole, Kind, Lit, Op, Option, Segment
 from privmigrate.convert.replace import ABOUT_ROOT, Replacement, options_of
 from privmigrate.convert.use import Form
+
+Show = Callable[[ast.expr], str]
 
 
 def words_of(call: ast.Call) -> list[ast.expr]:
@@ -17,8 +19,13 @@ def words_of(call: ast.Call) -> list[ast.expr]:
     return call.args
 
 
-def arguments_of(expected: ast.Call, replacement: Replacement) -> tuple[str, ...] | None:
-    """The arguments that the entrypoint gets, where an executor was expected to get these."""
+def arguments_of(
+    expected: ast.Call, replacement: Replacement, show: Show = ast.unparse
+) -> tuple[str, ...] | None:
+    """The arguments that the entrypoint gets, where an executor was expected to get these.
+
+    `show` gives an expression as the test has it.
+    """
     use = replacement.use
     is_list = bool(expected.args) and isinstance(expected.args[0], ast.List)
     words = words_of(expected)
@@ -32,21 +39,21 @@ def arguments_of(expected: ast.Call, replacement: Replacement) -> tuple[str, ...
         return None
     if any(isinstance(each, ast.Starred) for each in words):
         return None
-    found = _checked(words, use.op) if use.form is Form.CHECKED else None
+    found = _checked(words, use.op, show) if use.form is Form.CHECKED else None
     if use.form is Form.TYPED and words and match_word(Lit(use.op.command), words[0]) is not None:
-        bound = _match(use.op.words, words[1:], use.op)
+        bound = _match(use.op.words, words[1:], use.op, show)
         found = None if bound is None else _spelled(bound, replacement)
     if found is None:
         return None
-    return (*found, f"stdin={ast.unparse(stdin)}") if stdin is not None else found
+    return (*found, f"stdin={show(stdin)}") if stdin is not None else found
 
 
-def _checked(words: Sequence[ast.expr], op: Op) -> tuple[str, ...] | None:
+def _checked(words: Sequence[ast.expr], op: Op, show: Show) -> tuple[str, ...] | None:
     """The whole line as a list, where it is written out and the entrypoint takes it."""
     texts = [each.value for each in words if isinstance(each, ast.Constant)]
     argv = tuple(text for text in texts if isinstance(text, str))
     known = any(isinstance(each.match(argv), Mapping) for each in op.lines)
-    return (f"[{', '.join(map(repr, argv))}]",) if len(argv) == len(words) and known else None
+    return (f"[{', '.join(map(show, words))}]",) if len(argv) == len(words) and known else None
 
 
 def _spelled(bound: Mapping[int, str], replacement: Replacement) -> tuple[str, ...] | None:
@@ -86,15 +93,17 @@ def _absent(value: ast.expr, replacement: Replacement) -> str:
             return "None" if f"{source} is not None" in guards else ""
 
 
-def _match(segments: Sequence[Segment], words: Sequence[ast.expr], op: Op) -> dict[int, str] | None:
+def _match(
+    segments: Sequence[Segment], words: Sequence[ast.expr], op: Op, show: Show
+) -> dict[int, str] | None:
     """What stands for each parameter in a row of words; None where the row is another one."""
     if not segments:
         return None if words else {}
     first, *rest = segments
     match first:
         case Lit() | Hole():
-            one = match_word(first, words[0]) if words else None
-            others = _match(rest, words[1:], op) if one is not None else None
+            one = match_word(first, words[0], show) if words else None
+            others = _match(rest, words[1:], op, show) if one is not None else None
             if one is None or others is None:
                 return None
             # one parameter may stand for several words, which are the same then
@@ -102,33 +111,38 @@ def _match(segments: Sequence[Segment], words: Sequence[ast.expr], op: Op) -> di
             return {**one, **others} if same else None
         case Option(number, inner):
             size = len(inner)
-            there = _match(inner, words[:size], op) if len(words) >= size else None
-            if there is not None and (others := _match(rest, words[size:], op)) is not None:
+            there = _match(inner, words[:size], op, show) if len(words) >= size else None
+            if there is not None and (others := _match(rest, words[size:], op, show)) is not None:
                 value = "True" if op.params[number].kind is Kind.FLAG else there.get(number, "")
                 return {**there, number: value, **others} if value else None
-            return _match(rest, words, op)
+            return _match(rest, words, op, show)
         case Each(number, inner):
             items: list[str] = []
             size = len(inner)
             left = list(words)
-            while len(left) >= size and (one := _match(inner, left[:size], op)) is not None:
+            while len(left) >= size and (one := _match(inner, left[:size], op, show)) is not None:
                 items.append(one.get(number, ""))
                 left = left[size:]
-            others = _match(rest, left, op)
+            others = _match(rest, left, op, show)
             return None if others is None else {number: f"[{', '.join(items)}]", **others}
 
 
-def match_word(word: Lit | Hole, given: ast.expr) -> dict[int, str] | None:
+def match_word(
+    word: Lit | Hole, given: ast.expr, show: Show = ast.unparse
+) -> dict[int, str] | None:
     """What stands for the parameter of a word, if any; None where the word is another one."""
     constant = given.value if isinstance(given, ast.Constant) else None
     match word:
         case Lit(text):
             return {} if constant == text and isinstance(constant, str) else None
         case Hole(number, "", ""):
-            return {number: ast.unparse(given)}
+            return {number: show(given)}
         case Hole(number, prefix, suffix) if isinstance(constant, str):
             if constant.startswith(prefix) and constant.endswith(suffix):
-                return {number: repr(constant[len(prefix) : len(constant) - len(suffix)])}
+                text = repr(constant[len(prefix) : len(constant) - len(suffix)])
+                plain = '"' not in text and "\\" not in text
+                quote = '"' if plain and show(given).startswith('"') else text[0]
+                return {number: f"{quote}{text[1:-1]}{quote}"}
             return None
         case _:
             return None

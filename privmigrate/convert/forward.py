@@ -1,28 +1,28 @@
 """What the callers of entrypoints called before, for `privmigrate.testing.Forwarding`.
 
 A caller's text is the call that went without the words of its command and without what the
-entrypoint is told: ``self._execute(run_as_root=True)``.
+entrypoint is told: ``self._execute(run_as_root=True)``. The lock remembers it, and the fixture
+reads it there.
 """
 
 import ast
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.callsites.index import dotted_name
+from privmigrate.callsites.site import Site
 from privmigrate.convert.callers import FileChange
 from privmigrate.convert.document import Document, bound_names
 from privmigrate.convert.imports import import_names
 from privmigrate.convert.replace import Replacement
-from privmigrate.convert.spelling import WIDTH
+from privmigrate.convert.replaced import Replaced
 from privmigrate.diagnostics import Span
 
 FIXTURE: Final = "Forwarding"
-IMPORT: Final = f"from privmigrate.testing import {FIXTURE}"
-_PIECES: Final = (re.compile(r"[^.(]+[.(]?"), re.compile(r"[^ (]+[ (]?"))
-_COMMENT: Final = "# What the callers of entrypoints called before, which tests mock."
+MODULE: Final = "privmigrate_testing"
+IMPORT: Final = f"from privmigrate import testing as {MODULE}"
+_COMMENT: Final = "# Commands of entrypoints go to the executors that tests mock."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +30,35 @@ class Forwards:
     """All callers.
 
     Attributes:
-        calls: by the dotted name of the calling function, and behind a colon the entrypoint's
-            where another call of the same function differs.
+        calls: by where they were.
         unknown: where calls were that cannot be made again.
     """
 
-    calls: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[Span, str] = field(default_factory=dict)
     unknown: frozenset[Span] = frozenset()
 
 
-def forwards_of(files: Sequence[FileChange]) -> Forwards:
-    """Read the calls that went."""
-    calls: dict[str, str] = {}
+def forwards_of(files: Sequence[FileChange], earlier: Sequence[Replaced] = ()) -> Forwards:
+    """Read the calls that went; `earlier` are those of which entrypoints had the place before."""
+    said = {(name_of(each.site), each.entrypoint): each.before for each in earlier}
+    calls: dict[Span, str] = {}
     unknown: set[Span] = set()
     for change in files:
         known = _Known(change)
         for each in change.replacements:
-            site = each.use.site
-            name = f"{site.module}.{site.function}" if site.function else site.module
+            site, op = each.use.site, each.use.op
             text = known.call_of(each)
-            if text and calls.setdefault(name, text) != text:
-                name = f"{name}:{each.use.op.name}"  # where calls of one function differ
-            if not text or calls.setdefault(name, text) != text:
+            # one entrypoint in one function, and so one call: what calls it does not tell which
+            if text and said.setdefault((name_of(site), f"{op.module}.{op.name}"), text) == text:
+                calls[site.span] = text
+            else:
                 unknown.add(site.span)
     return Forwards(calls, frozenset(unknown))
+
+
+def name_of(site: Site) -> str:
+    """The dotted name of the calling function, or of the module."""
+    return f"{site.module}.{site.function}" if site.function else site.module
 
 
 class _Known:
@@ -138,90 +143,23 @@ def _imported(document: Document, name: str, rest: str) -> str:
     return f"{whole}.{rest}" if rest else whole
 
 
-def shortest(calls: Mapping[str, str]) -> dict[str, str]:
-    """As few dotted names as tell the call of each function: the longest that fits counts."""
-    found: dict[str, str] = {}
-    names = {name.partition(".")[0] for name in calls}
-    for top in sorted(names):
-        _shorten(top, calls, "", found)
-    return dict(sorted(found.items()))
+def fixture_text(package: str, indent: str, width: int, *, use_fixture: bool) -> str:
+    """The statement of a `setUp`."""
+    use = "useFixture" if use_fixture else "enterContext"
+    made = f"{MODULE}.{FIXTURE}({package!r})"
+    line = f"self.{use}({made})"
+    if len(indent) + len(line) > width:
+        line = f"self.{use}(\n    {made})"
+    return f"{_COMMENT}\n{line}"
 
 
-def _shorten(name: str, calls: Mapping[str, str], above: str, found: dict[str, str]) -> None:
-    below = {each: text for each, text in calls.items() if f"{each}.".startswith(f"{name}.")}
-    here = calls.get(name, "")
-    if not here:
-        counts = Counter(below.values())
-        # the commonest; of two as common, the first in the alphabet
-        best = min(counts, key=lambda text: (-counts[text], text))
-        here = best if counts[best] > counts[above] else above
-    if here != above or ":" in name:
-        found[name] = here
-    depth = name.count(".") + 1
-    for child in sorted({".".join(each.split(".")[: depth + 1]) for each in below} - {name}):
-        _shorten(child, calls, here, found)
-
-
-def answers(callers: Mapping[str, str], name: str) -> str:
-    """What a table of callers says of a function; "" where it has nothing."""
-    function, colon, _ = name.partition(":")
-    if colon and name in callers:
-        return callers[name]
-    parts = function.split(".")
-    for count in range(len(parts), 0, -1):
-        if text := callers.get(".".join(parts[:count]), ""):
-            return text
-    return ""
-
-
-def fixture_text(
-    package: str, callers: Mapping[str, str], indent: str, *, use_fixture: bool
-) -> tuple[str, ...]:
-    """The statements of a `setUp`."""
-    inner = f"{indent}    "
-    lines = [f"{FIXTURE}({package!r}, {{"]
-    for name, text in callers.items():
-        line = f"{inner}{name!r}: {text!r},"
-        if len(line) <= WIDTH:
-            lines.append(line)
-        else:
-            lines += _split(name, inner, ":")
-            lines += _split(text, f"{inner}    ", ",")
-    # the block's own indentation comes with the block
-    table = "\n".join([*lines, f"{indent}}})"]).replace(f"\n{indent}", "\n")
-    if use_fixture:
-        return (f"{_COMMENT}\nself.useFixture({table})",)
-    return (
-        f"{_COMMENT}\nforwarding = {table}",
-        "forwarding.setUp()",
-        "self.addCleanup(forwarding.cleanUp)",
-    )
-
-
-def _split(text: str, indent: str, end: str) -> Iterator[str]:
-    """A long text as literals below each other, with what comes behind the last."""
-    pieces = [""]
-    # a name may be split at its dots, a call behind its commas
-    for each in _PIECES[" " in text].findall(text):
-        if pieces[-1] and len(indent) + len(repr(pieces[-1] + each)) + len(end) > WIDTH:
-            pieces.append("")
-        pieces[-1] += each
-    *others, last = pieces
-    yield from (f"{indent}{piece!r}" for piece in others)
-    yield f"{indent}{last!r}{end}"
-
-
-def stated_callers(node: ast.AST, package: str) -> dict[str, str]:
-    """What the fixtures in a piece of a test file say already of this package's callers."""
-    found: dict[str, str] = {}
+def has_fixture(node: ast.AST, package: str) -> bool:
+    """Whether a piece of a test file forwards this package's commands."""
     for each in ast.walk(node):
         match each:
-            case ast.Call(func=func, args=[ast.Constant(value=str(stated)), ast.Dict() as table]):
+            case ast.Call(func=func, args=[ast.Constant(value=str(stated)), *_]):
                 if ast.unparse(func).split(".")[-1] == FIXTURE and stated == package:
-                    try:
-                        found.update(ast.literal_eval(table))
-                    except (ValueError, TypeError):
-                        continue
+                    return True
             case _:
                 continue
-    return found
+    return False

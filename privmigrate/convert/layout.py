@@ -126,17 +126,33 @@ def _pieces(value: str, show: Callable[[str], str], room: int) -> list[str]:
 
 
 def docstring(sentences: Iterable[str], indent: int = STEP) -> list[str]:
-    """A docstring: the first sentence is its summary, each of the others its own paragraph."""
+    """A docstring: the first sentence is its summary, each of the others its own paragraph.
+
+    A summary that is too long for a line is cut off, and follows as a paragraph: hacking's H405
+    wants it alone.
+    """
     space = " " * indent
     first, *others = [_escape(sentence) for sentence in sentences]
-    lines = _fill(f'"""{first}', space)
-    if not others and len(lines) == 1 and len(lines[0]) + 3 > WIDTH:
-        lines = _fill(f'"""{first}', space, WIDTH - 3)
+    room = WIDTH - indent - len('"""')
+    if len(first) > room - (0 if others else len('"""')):
+        others.insert(0, f"In full: {first[0].lower()}{first[1:]}")
+        first = _cut(first, room)
+    lines = [f'{space}"""{first}']
     for sentence in others:
         lines.extend(["", *_fill(sentence, space)])
     if len(lines) == 1:
         return [f'{lines[0]}"""']
     return [*lines, f'{space}"""']
+
+
+def _cut(sentence: str, room: int) -> str:
+    """The words of a sentence that fit."""
+    room -= len(" ...``.")
+    words = sentence.split(" ")
+    while len(words) > 1 and len(" ".join(words)) > room:
+        words.pop()
+    text = f"{' '.join(words).rstrip(',')} ..."
+    return f"{text}``." if text.count("``") % 2 else text
 
 
 def _escape(sentence: str) -> str:

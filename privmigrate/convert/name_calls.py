@@ -70,13 +70,12 @@ def _telling(op: Op) -> list[str]:
     if op.templates:
         return [] if op.commands else _common(op)
     texts = [word.text if isinstance(word, Lit) else None for word in op.words]
-    without_value = op.command in vocabulary.FLAGS_WITHOUT_VALUE
     telling: list[str] = []
     for number, text in enumerate(texts):
         if text is None:
             continue
         after = op.words[number + 1] if number + 1 < len(texts) else None
-        plain = without_value or text in vocabulary.PLAIN_FLAGS
+        plain = vocabulary.takes_no_value(op.command, text)
         plain = plain or (number > 0 and texts[number - 1] in VALUE_FLAGS)
         names_value = isinstance(after, Hole) and not plain
         telling.extend(_words(text, names_value=names_value, first=not number))

@@ -27,7 +27,7 @@ from privmigrate.convert.place import (
 )
 from privmigrate.convert.plan import Plan, uses_of
 from privmigrate.convert.render import ModuleText, assemble, take_apart
-from privmigrate.convert.replaced import Replaced
+from privmigrate.convert.replaced import Replaced, withdrawn
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
 from privmigrate.convert.still import Needed, explained, needs_of, only_called
 from privmigrate.convert.unify import unify, unify_prefixes
@@ -46,6 +46,7 @@ class Options:
         made_with: the options that decide what is generated, for the lock.
         called: entrypoints of an earlier run that the service calls by now.
         replaced: the calls of which these have taken the place, as far as that is known.
+        local_injected: what a person says of executors that are passed in.
     """
 
     package: str = "privileged"
@@ -58,6 +59,7 @@ class Options:
     made_with: tuple[str, ...] = ()
     called: frozenset[str] = frozenset()
     replaced: tuple[Replaced, ...] = ()
+    local_injected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Conversion:
     `texts` has every file of the package that is ours, the lock among them, by its name; `uses` and
     `unlinked` say what becomes of every call site, and `wide` which rules allow free arguments;
     `called` names what only stays because the service calls it, and `replaced` says how many calls
-    have been replaced, which count as if they were there.
+    have been replaced, which count as if they were there; `withdrawn` says of which of these a
+    person would not say any more what they were replaced by.
     """
 
     ops: tuple[Op, ...]
@@ -80,6 +83,7 @@ class Conversion:
     wide: tuple[Source, ...] = ()
     called: tuple[str, ...] = ()
     replaced: int = 0
+    withdrawn: tuple[str, ...] = ()
 
 
 def convert(
@@ -139,6 +143,7 @@ def convert(
         wide,
         tuple(each.name for each in still),
         len(replaced),
+        tuple(withdrawn(options.replaced, options.local_injected)),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import AS_BUILT, TIMED_OPTIONS, Convention, Reason, Root
 from privmigrate.convert.arguments import by_name, one_line, written
 from privmigrate.convert.document import (
@@ -21,7 +22,7 @@ from privmigrate.convert.document import (
     parse_expression,
 )
 from privmigrate.convert.effects import Effect, effect, filled, keeps_order, only_builds, pieces
-from privmigrate.convert.spelling import Call, spell
+from privmigrate.convert.spelling import WIDTH, Call, spell
 from privmigrate.convert.use import Form, Use
 from privmigrate.diagnostics import Span
 
@@ -45,12 +46,20 @@ class Because(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A call that stays, and what a person should know about it."""
+    """A call that stays, and what a person should know about it.
+
+    `code` is the reason in one word, or several with commas between them.
+    """
 
     span: Span
     because: Because
     code: str
     text: str
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every reason."""
+        return tuple(self.code.split(", "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +94,20 @@ class Target:
     Attributes:
         policies: its runtime's entrypoints have `policy`, `neutron` and `local`.
         entrypoints: what it has, as ``module.name``.
+        width: how long lines of the service may be.
     """
 
     package: str
     policies: bool = True
     entrypoints: frozenset[str] = frozenset()
+    width: int = WIDTH
 
 
-# Reasons for which a call is never replaced, and what is said then.
-_NEVER: Final = {
-    Reason.REMOTE: "may go to another host",
-    Reason.REASSIGNED: "takes a word from a 'constant' that is assigned elsewhere as well",
-    Reason.INJECTED: "runs what was passed in as its executor, and not every one is known",
-    Reason.OPTIONS: "has keyword arguments that no entrypoint has",
-    Reason.SHELL: "runs a shell's program",
-    Reason.WRAPPER: "forwards what its callers give it",
-    Reason.UNPARSED: "stands in a file that is no Python 3",
-}
+# Reasons for which a call is never replaced.
+_NEVER: Final = frozenset({
+    Reason.REMOTE, Reason.REASSIGNED, Reason.INJECTED, Reason.OPTIONS, Reason.SHELL,
+    Reason.WRAPPER, Reason.UNPARSED,
+})  # fmt: skip
 ABOUT_ROOT: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
 # Options of an executor -> (what it means where it is not given).
 _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
@@ -186,7 +192,7 @@ def _check_reasons(use: Use) -> None:
     site = use.site
     for reason in site.reasons:
         if reason in _NEVER and not (use.as_built and reason in AS_BUILT):
-            raise _Stays(Because.SITE, _NEVER[reason], reason.value)
+            raise _Stays(Because.SITE, EXPLAINED[reason.value].why, reason.value)
     if site.via:
         raise _Stays(Because.WRAPPER, f"goes through {site.via[0]}", "through-wrapper")
     name = site.executor.rpartition(".")[2]

@@ -40,14 +40,17 @@ class Replaced:
         key: of the operation that became the entrypoint.
         entrypoint: as ``module.name``.
         site: the call as it was, without what only matters where it stood.
+        before: itself as tests know it, without the words of its command; "" where names alone
+            cannot make it again.
     """
 
     key: str
     entrypoint: str
     site: Site
+    before: str = ""
 
 
-def remembered(key: str, entrypoint: str, site: Site) -> Replaced:
+def remembered(key: str, entrypoint: str, site: Site, before: str = "") -> Replaced:
     """What is kept of a call; the same wherever the sources lie."""
     kept = replace(
         site,
@@ -56,7 +59,7 @@ def remembered(key: str, entrypoint: str, site: Site) -> Replaced:
         handlers=(),
         building=(),
     )
-    return Replaced(key, entrypoint, kept)
+    return Replaced(key, entrypoint, kept, before)
 
 
 def _template(template: Template) -> Template:
@@ -85,8 +88,8 @@ def _word(word: Word) -> Word:
 
 def as_json(replaced: Replaced) -> dict[str, object]:
     """Plain values for the lock."""
-    site = encode(replaced.site)
-    return {"key": replaced.key, "entrypoint": replaced.entrypoint, "site": site}
+    data = {"key": replaced.key, "entrypoint": replaced.entrypoint, "site": encode(replaced.site)}
+    return data | ({"before": replaced.before} if replaced.before else {})
 
 
 def parse_replaced(data: Mapping[str, object]) -> Replaced:
@@ -94,7 +97,8 @@ def parse_replaced(data: Mapping[str, object]) -> Replaced:
     site = decode(Site, data["site"])
     if not isinstance(site, Site) or set(site.reasons) - AS_BUILT or not site.templates:
         raise ValueError("a call that was never replaced")
-    return Replaced(str(data["key"]), str(data["entrypoint"]), site)
+    before = str(data.get("before", ""))
+    return Replaced(str(data["key"]), str(data["entrypoint"]), site, before)
 
 
 def still_called(
@@ -115,6 +119,19 @@ def still_called(
         if alive:
             found.append(each)
     return tuple(found)
+
+
+def withdrawn(replaced: Sequence[Replaced], said: Sequence[str]) -> Iterator[str]:
+    """What to say of calls that were replaced by a person's word which no longer stands."""
+    for each in replaced:
+        for name in each.site.declared:
+            if name not in said:
+                function = f"{each.site.module}.{each.site.function}".rstrip(".")
+                yield (
+                    f"{function} calls {each.entrypoint}, because local-injected in "
+                    f"pyproject.toml said {name}, which it does not say any more (say it again, "
+                    f"or call {each.site.executor} there as before)"
+                )
 
 
 def _texts(file: SourceFile) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import Final
 from privmigrate.callsites.site import Site
 from privmigrate.convert.arguments import one_line
 from privmigrate.convert.besides import Besides, Expectation, mock_besides
-from privmigrate.convert.callers import laid_out
+from privmigrate.convert.callers import laid_out, stated
 from privmigrate.convert.document import Document, Function, Place
 from privmigrate.convert.expected import arguments_of, may_run, words_of
 from privmigrate.convert.imports import Naming, name_module
@@ -89,7 +89,7 @@ def _plan_function(plan: _Plan, function: Function) -> None:
         (call, None, "a call that stays may run this too")
         if any(may_run(site, call) for site in plan.staying)
         else (call, replacement, arguments)
-        for call, replacement, arguments in _command_lines(function, plan.replacements)
+        for call, replacement, arguments in _command_lines(document, function, plan.replacements)
     ]
     if not expected:
         return
@@ -306,9 +306,9 @@ def _added(
     for each in assertions:
         method, options = each.replacement.form.judged
         if method:
-            place = document.start(document.statement(each.call))
-            judged = f"{_named(mock, target)}.{method}"
-            yield place, (f"{judged}.assert_called_once_with({', '.join(options)})",)
+            statement = document.statement(each.call)
+            judged = f"{_named(mock, target)}.{method}.assert_called_once_with"
+            yield document.start(statement), (stated(judged, options, statement, document),)
 
 
 def _receiver(document: Document, call: ast.Call) -> str:
@@ -358,14 +358,20 @@ def _expected_calls(tree: ast.AST, commands: set[str]) -> Iterator[ast.Call]:
             yield node
 
 
-def _command_lines(function: Function, replacements: Sequence[Replacement]) -> Iterator[_Expected]:
+def _command_lines(
+    document: Document, function: Function, replacements: Sequence[Replacement]
+) -> Iterator[_Expected]:
     """Assertions of command lines whose calls went."""
+
+    def show(node: ast.expr) -> str:
+        return one_line(document.source(node))
+
     commands = {each.use.op.command for each in replacements}
     for node in _expected_calls(function, commands):
         found = {
             (id(each.use.op), each.form.judged, arguments): (each, arguments)
             for each in replacements
-            if (arguments := arguments_of(node, each)) is not None
+            if (arguments := arguments_of(node, each, show)) is not None
         }
         if len(found) == 1:
             yield node, *next(iter(found.values()))

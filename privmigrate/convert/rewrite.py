@@ -33,6 +33,7 @@ class Changes:
         methods: a method that a class gets before its others, by where it begins.
         imports: statements to add.
         dropped: names of which the top-level imports go.
+        opened: calls whose arguments begin on a line of their own, and what it begins with.
     """
 
     expressions: Mapping[tuple[Place, Place], str]
@@ -43,6 +44,7 @@ class Changes:
     methods: Mapping[Place, str] = field(default_factory=dict)
     imports: Sequence[NewImport] = ()
     dropped: frozenset[str] = frozenset()
+    opened: Mapping[tuple[Place, Place], str] = field(default_factory=dict)
 
 
 def apply(document: Document, changes: Changes) -> bytes:
@@ -76,6 +78,10 @@ class _Editor(cst.CSTTransformer):
     def leave_Call(  # noqa: N802 - libcst's name
         self, original_node: cst.Call, updated_node: cst.Call
     ) -> cst.BaseExpression:
+        below = self._changes.opened.get(self._place(original_node))
+        if below is not None:
+            space = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(below))
+            updated_node = updated_node.with_changes(whitespace_before_args=space)
         return self._replaced(original_node, updated_node)
 
     def leave_Name(  # noqa: N802 - libcst's name
@@ -97,7 +103,7 @@ class _Editor(cst.CSTTransformer):
             return updated
         self.replaced.add(place)
         new = cst.parse_expression(text, self._module.config_for_parsing)
-        return new.with_changes(lpar=updated.lpar, rpar=updated.rpar)
+        return new.with_changes(lpar=[*updated.lpar, *new.lpar], rpar=[*new.rpar, *updated.rpar])
 
     def leave_FunctionDef(  # noqa: N802 - libcst's name
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
@@ -165,7 +171,10 @@ class _Editor(cst.CSTTransformer):
                 continue
             if not isinstance(statement, _Statement):
                 raise InternalError("a block has something else than statements")
-            lines = _joined(carried, statement.leading_lines) if went else statement.leading_lines
+            lines = list(statement.leading_lines)
+            if went:
+                below = lines if top else _beside(carried, lines)
+                lines = _joined(carried, below)
             if went and not body and not top:
                 lines = _without_first_blanks(lines)
             notes = self._changes.comments.get(self._place(old)[0], ())
@@ -293,6 +302,12 @@ def _without_first_blanks(lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]
     while kept and kept[0].comment is None:
         del kept[0]
     return kept
+
+
+def _beside(above: Sequence[cst.EmptyLine], below: list[cst.EmptyLine]) -> list[cst.EmptyLine]:
+    """Lines without the blank ones that would part a comment from what it is about now."""
+    rest = _without_first_blanks(below)
+    return rest if above and above[-1].comment is not None and not rest else below
 
 
 def _joined(above: Sequence[cst.EmptyLine], below: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:

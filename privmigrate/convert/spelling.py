@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 79
-"""Columns of a line, as OpenStack's hacking rules have it."""
+"""Columns of a line, as OpenStack's hacking rules have it, where a project says nothing else."""
 _NARROWEST: Final = 20  # columns of a piece of text
 _BESIDE: Final = ast.Name("x", ast.Load())
 
@@ -23,6 +23,14 @@ class Call:
     arguments: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How a file's lines end, and how long they may be."""
+
+    newline: str = "\n"
+    width: int = WIDTH
+
+
 def spell(call: Call) -> str:
     """On one line."""
     method, options = call.judged
@@ -30,61 +38,62 @@ def spell(call: Call) -> str:
     return f"{call.callee}{judge}({', '.join(call.arguments)})"
 
 
-def lay_out(call: Call, column: int, indent: str, tail: int, newline: str) -> str:
+def lay_out(call: Call, column: int, indent: str, tail: int, lines: Lines) -> str:
     """Where `column` is where it begins, `indent` its line's, and `tail` what follows it there."""
-    line = spell(call)
-    if column + len(line) + tail <= WIDTH:
+    line, newline = spell(call), lines.newline
+    if column + len(line) + tail <= lines.width:
         return line
     method, options = call.judged
     step = "\t" if indent.endswith("\t") else "    "
     head, start = call.callee, column
     if method:
         judge = f"{head}.{method}({', '.join(options)})"
-        if start + len(judge) + 1 <= WIDTH or not options:
+        if start + len(judge) + 1 <= lines.width or not options:
             head = judge
         else:
-            last = _filled(options, indent + step, 2, newline)
+            last = _filled(options, indent + step, 2, lines)
             head = f"{head}.{method}({newline}{last})"
             indent += step
             whole = f"{head}({', '.join(call.arguments)})"
-            if len(whole.rpartition(newline)[2]) + tail <= WIDTH:
+            if len(whole.rpartition(newline)[2]) + tail <= lines.width:
                 return whole
     if not call.arguments:
         return f"{head}()"
-    return f"{head}({newline}{_filled(call.arguments, indent + step, tail + 1, newline)})"
+    return f"{head}({newline}{_filled(call.arguments, indent + step, tail + 1, lines)})"
 
 
-def _filled(items: Sequence[str], indent: str, tail: int, newline: str) -> str:
+def _filled(items: Sequence[str], indent: str, tail: int, lines: Lines) -> str:
     """Items separated by commas, as many on a line as fit."""
-    lines: list[str] = []
+    rows: list[str] = []
     line = indent
     for number, item in enumerate(items):
         last = number == len(items) - 1
-        if len(indent) + len(item) + (tail if last else 1) > WIDTH:
-            *whole, rest = _broken(item, indent, newline)
-            lines += ([] if line == indent else [line]) + whole
+        if len(indent) + len(item) + (tail if last else 1) > lines.width:
+            *whole, rest = _broken(item, indent, tail if last else 1, lines)
+            rows += ([] if line == indent else [line]) + whole
             line = rest if whole else f"{indent}{rest}"
             line += "" if last else ","
             continue
         text = item if last else f"{item},"
         space = "" if line == indent else " "
-        if line != indent and len(line) + len(space + text) + (tail if last else 0) > WIDTH:
-            lines.append(line)
+        if line != indent and len(line) + len(space + text) + (tail if last else 0) > lines.width:
+            rows.append(line)
             line, space = indent, ""
         line += space + text
-    return newline.join([*lines, line])
+    return lines.newline.join([*rows, line])
 
 
-def _broken(item: str, indent: str, newline: str) -> list[str]:
+def _broken(item: str, indent: str, tail: int, lines: Lines) -> list[str]:
     """The lines of an argument that is too long for one."""
     name, equals, source = item.partition("=") if _is_named(item) else ("", "", item)
     node = ast.parse(source, mode="eval").body
     inner = f"{indent}    "
     head = f"{indent}{name}{equals}"
-    room = WIDTH - len(inner) - len("),")
+    room = lines.width - len(inner) - 1 - tail
     match node:
         case ast.IfExp(test=test, body=body, orelse=orelse):
             parts = [ast.unparse(body), f"if {ast.unparse(test)}", f"else {ast.unparse(orelse)}"]
+            parts = _joined(parts, "", room)
         case ast.BinOp(op=ast.Add()):
             parts = _joined(_terms(node), " +", room)
         case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
@@ -101,9 +110,9 @@ def _broken(item: str, indent: str, newline: str) -> list[str]:
             items += [f"{each.arg}={ast.unparse(each.value)}" for each in keywords if each.arg]
             if len(items) != len(arguments) + len(keywords) or not items:
                 return [item]
-            rest = _filled(items, inner, 1, newline).split(newline)
+            rest = _filled(items, inner, 1 + tail, lines).split(lines.newline)
             return [f"{head}{ast.unparse(called)}(", *rest[:-1], f"{rest[-1]})"]
-        case _ if name and len(head) <= WIDTH and len(source) <= room:
+        case _ if name and len(head) <= lines.width and len(source) <= room:
             parts = [source]
         case _:
             return [item]

@@ -5,10 +5,16 @@ Only what the rewriting made unused goes, and only statements that do nothing bu
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from privmigrate.convert.document import Document, Function, bound_names, loaded_names
 from privmigrate.convert.effects import is_quiet
 from privmigrate.convert.replace import Replacement
+
+_INNER: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+# from within these, an error leads on in the function
+_GUARDS: Final = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
+_LEAVES: Final = (ast.Return, ast.Break, ast.Continue, ast.Raise, ast.Yield, ast.YieldFrom)
 
 
 def unneeded(document: Document, replacements: Sequence[Replacement]) -> tuple[ast.stmt, ...]:
@@ -48,9 +54,53 @@ class _Dead:
         while True:
             names, statements = self._settle(names)
             if len(statements) == len(found):
-                return found
+                return [*found, *self._overwritten(found)]
             found = statements
             names |= self._once_read(found)
+
+    def _overwritten(self, gone: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+        """Bindings that only calls that went have read before the name is bound again."""
+        inside = {id(node) for each in gone for node in ast.walk(each)}
+        yield from (
+            each
+            for each in self._dead_in(self._function.body, guarded=False)
+            if id(each) not in inside
+        )
+
+    def _dead_in(self, block: Sequence[ast.stmt], *, guarded: bool) -> Iterator[ast.stmt]:
+        for number, each in enumerate(block):
+            name = _bound_alone(each)
+            if name in self._local - self._new and is_quiet(each):
+                until = next(
+                    (n for n in range(number + 1, len(block)) if _bound_alone(block[n]) == name), 0
+                )
+                if until and self._is_dead(name, block, (number, until), guarded=guarded):
+                    yield each
+            for inner in blocks(each):
+                yield from self._dead_in(inner, guarded=guarded or isinstance(each, _GUARDS))
+
+    def _is_dead(
+        self, name: str, block: Sequence[ast.stmt], place: tuple[int, int], *, guarded: bool
+    ) -> bool:
+        """Whether the value of one statement cannot be read by anything but calls that went."""
+        first, until = place
+        calls = {id(node) for each in self._calls for node in ast.walk(each)}
+        between = [node for each in block[first + 1 : until] for node in ast.walk(each)]
+        read = [node for node in between if isinstance(node, ast.Name) and node.id == name]
+        if not read or not all(id(node) in calls for node in read):
+            return False
+        if name in loaded_names(block[until]) or any(isinstance(each, _LEAVES) for each in between):
+            return False
+        here = {id(node) for each in block for node in ast.walk(each)}
+        for node in ast.walk(self._function):
+            if isinstance(node, _INNER) and node is not self._function:
+                if name in loaded_names(node):
+                    return False
+            elif (
+                guarded and isinstance(node, ast.Name) and node.id == name and id(node) not in here
+            ):
+                return False  # an error may lead there
+        return True
 
     def _once_read(self, nodes: "Sequence[ast.AST] | set[ast.Call]") -> set[str]:
         names = {name for node in nodes for name in loaded_names(node)}
@@ -86,6 +136,15 @@ def _binding_only(body: Sequence[ast.stmt], names: set[str]) -> Iterator[ast.stm
             own = {id(statement) for statement in inner}
             if len([statement for statement in inside if id(statement) in own]) < len(inner):
                 yield from inside
+
+
+def _bound_alone(statement: ast.stmt) -> str:
+    """The name that is all that a statement assigns to, or ""."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+        case _:
+            return ""
 
 
 def _touches_only(statement: ast.stmt, names: set[str]) -> bool:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from privmigrate.callsites.reasons import Total, explain, totals
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
 from privmigrate.convert.lock import NAME, Disk, print_lock
 from privmigrate.convert.merge import State
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
+from privmigrate.convert.reasons import STAYS
 from privmigrate.convert.replace import Target
 from privmigrate.convert.replaced import Replaced, remembered
 from privmigrate.convert.unittests import MovedTests
@@ -20,7 +22,10 @@ from privmigrate.errors import InternalError
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is to be written and told; `replaced` are calls of earlier runs."""
+    """Everything that is to be written and told.
+
+    `replaced` are calls of earlier runs, `withdrawn` says of which a person's word is gone.
+    """
 
     sites: tuple[Site, ...]
     rewriting: Rewriting
@@ -28,6 +33,7 @@ class Told:
     target: Target
     disk: Disk
     replaced: tuple[Replaced, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``--json``."""
@@ -58,6 +64,7 @@ class Told:
                 }
                 for each in self.rewriting.left
             ],
+            "left_by_reason": [each.as_json() for each in left_by_reason(self)],
             "unused_imports": [
                 {"file": each.span.file, "line": each.span.line, "name": each.name,
                  "named_in": each.elsewhere}
@@ -99,6 +106,11 @@ def counts(told: Told) -> dict[str, int]:
     }
 
 
+def left_by_reason(told: Told) -> tuple[Total, ...]:
+    """How many calls stay for which reason; of several reasons, each counts."""
+    return totals((code for each in told.rewriting.left for code in each.codes), STAYS)
+
+
 def tell(told: Told, *, brief: bool) -> Iterator[str]:
     """Lines for a person: what is rewritten, what stays and why, and the figures."""
     for change in told.rewriting.files:
@@ -115,6 +127,9 @@ def tell(told: Told, *, brief: bool) -> Iterator[str]:
             yield f"{span}: commands of entrypoints are forwarded to what tests mock"
     for listed in told.tests.listed:
         yield f"{listed.span}: test left: {listed.text}"
+    if reasons := left_by_reason(told):
+        yield "calls that are left, by reason:"
+        yield from explain(reasons)
     found = counts(told)
     yield (
         f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} "
@@ -143,7 +158,12 @@ def lock_after(told: Told) -> tuple[bytes, bytes]:
     if told.disk.lock is None:
         raise InternalError("calls were replaced by a package that is not there")
     now = (
-        remembered(each.use.op.key, f"{each.use.op.module}.{each.use.op.name}", each.use.site)
+        remembered(
+            each.use.op.key,
+            f"{each.use.op.module}.{each.use.op.name}",
+            each.use.site,
+            told.tests.calls.get(each.use.site.span, ""),
+        )
         for change in told.rewriting.files
         for each in change.replacements
     )

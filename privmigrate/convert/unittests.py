@@ -4,7 +4,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.callsites.site import Site
@@ -12,18 +12,17 @@ from privmigrate.convert import rewrite
 from privmigrate.convert.callers import FileChange
 from privmigrate.convert.document import Document, Unreadable, read
 from privmigrate.convert.forward import (
-    FIXTURE,
     IMPORT,
+    MODULE,
     Forwards,
-    answers,
     fixture_text,
     forwards_of,
-    shortest,
-    stated_callers,
+    has_fixture,
 )
 from privmigrate.convert.imports import import_names, place
 from privmigrate.convert.moves import Listed, Moves
 from privmigrate.convert.replace import Target
+from privmigrate.convert.replaced import Replaced
 from privmigrate.convert.retest import Forwarded, expects, plan_tests
 from privmigrate.convert.testbases import TestBases, TestClass
 from privmigrate.diagnostics import Span
@@ -56,11 +55,13 @@ class MovedTests:
         changes: of files.
         listed: assertions that stay.
         forwarded: how many assertions stay and go on to hold, because commands are forwarded.
+        calls: what these are forwarded to, by where it was called before.
     """
 
     changes: tuple[TestChange, ...] = ()
     listed: tuple[Listed, ...] = ()
     forwarded: int = 0
+    calls: Mapping[Span, str] = field(default_factory=dict)
 
 
 def move_tests(
@@ -68,10 +69,11 @@ def move_tests(
     texts: Mapping[str, bytes],
     target: Target,
     sites: Sequence[Site] = (),
+    earlier: Sequence[Replaced] = (),
 ) -> MovedTests:
     """Move what can be moved of the tests among a service's files, and list the rest.
 
-    `sites` are all calls that run something as root.
+    `sites` are all calls that run something as root, `earlier` those that were replaced before.
     """
     replacements = [each for change in files for each in change.replacements]
     replaced = {each.use.site.span for each in replacements}
@@ -80,14 +82,15 @@ def move_tests(
     names = {name for name in texts if name not in sources and _is_test(name)}
     commands = {each.use.op.command.encode() for each in replacements}
     asserting = {name for name in names if not commands.isdisjoint(_QUOTED.findall(texts[name]))}
-    fixtures = _Fixtures(files, texts, target)
+    forwards = forwards_of(files, earlier) if target.policies else Forwards()
+    fixtures = _Fixtures(files, texts, target, forwards)
     fixtures.find(names, asserting)
     changed: list[TestChange] = []
     listed: list[Listed] = []
     forwarded = 0
     for name in sorted(asserting | fixtures.files):
         try:
-            document = read(name, texts[name])
+            document = read(name, texts[name], target.width)
             moves = Moves()
             if name in asserting:
                 covered = fixtures.covered(name)
@@ -101,7 +104,7 @@ def move_tests(
         forwarded += moves.forwarded
         if after is not None:
             changed.append(TestChange(document, after, moves.assertions, spans))
-    return MovedTests(tuple(changed), tuple(listed), forwarded)
+    return MovedTests(tuple(changed), tuple(listed), forwarded, forwards.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,6 @@ class _Fixture:
     """What goes into the `setUp` of a class."""
 
     top: TestClass
-    callers: Mapping[str, str]
     use_fixture: bool
     takes_more: bool = False
 
@@ -118,24 +120,28 @@ class _Fixtures:
     """Where `Forwarding` goes: into the classes furthest above the tests that need it."""
 
     def __init__(
-        self, files: Sequence[FileChange], texts: Mapping[str, bytes], target: Target
+        self,
+        files: Sequence[FileChange],
+        texts: Mapping[str, bytes],
+        target: Target,
+        forwards: Forwards,
     ) -> None:
         self._texts = texts
         self._target = target
-        self._forwards = forwards_of(files) if target.policies else Forwards()
+        self._forwards = forwards
         self._replacements = [each for file in files for each in file.replacements]
         self._modules = {each.use.site.module for each in self._replacements}
         self._bases = TestBases(texts, _prefix(files))
-        self._found: dict[TestClass, _Fixture] = {}
+        self._found: dict[TestClass, _Fixture | None] = {}
         self._covered: dict[str, set[str]] = {}
 
     @property
     def files(self) -> set[str]:
         """The files that get some."""
-        return {each.file for each, fixture in self._found.items() if fixture.callers}
+        return {each.file for each, fixture in self._found.items() if fixture}
 
     def find(self, names: set[str], asserting: set[str]) -> None:
-        """Find the classes; what they say already is not said again."""
+        """Find the classes, those that have one already among them."""
         for name in sorted(names) if self._forwards.calls else ():
             if not self._uses(name) and not (name in asserting and self._asserts(name)):
                 continue
@@ -143,9 +149,7 @@ class _Fixtures:
                 tops = self._bases.tops(each)
                 for top in tops:
                     if top not in self._found:
-                        with_fixtures = self._bases.kind(top) == "fixtures"
-                        more = any(map(_takes_more, self._bases.above(top)))
-                        self._found[top] = _Fixture(top, self._missing(top), with_fixtures, more)
+                        self._found[top] = self._fixture(top)
                 # tests of a class that is mixed in run in this one
                 for above in self._bases.above(each) if tops else ():
                     self._covered.setdefault(above.file, set()).add(above.node.name)
@@ -158,7 +162,7 @@ class _Fixtures:
         """Write the fixtures of one file."""
         spans = []
         for top, fixture in self._found.items():
-            if top.file != document.name or not fixture.callers:
+            if top.file != document.name or fixture is None:
                 continue
             node = next(
                 each
@@ -166,7 +170,7 @@ class _Fixtures:
                 if isinstance(each, ast.ClassDef) and each.lineno == top.node.lineno
             )
             _insert(document, node, self._target.package, fixture, moves)
-            if FIXTURE not in import_names(document):
+            if MODULE not in import_names(document):
                 new = place(document, IMPORT, self._target.package.partition(".")[0])
                 moves.imports[new.text] = new
             spans.append(Span(document.name, node.lineno, node.col_offset + 1))
@@ -185,13 +189,12 @@ class _Fixtures:
         tree = self._bases.tree(name)
         return tree is not None and expects(tree, self._replacements)
 
-    def _missing(self, top: TestClass) -> dict[str, str]:
-        """Callers that a class says nothing of, or something else."""
-        stated = stated_callers(top.node, self._target.package)
-        calls = self._forwards.calls
-        if not stated:
-            return shortest(calls)
-        return {name: text for name, text in calls.items() if answers(stated, name) != text}
+    def _fixture(self, top: TestClass) -> _Fixture | None:
+        """What a class gets; None where it forwards already."""
+        if has_fixture(top.node, self._target.package):
+            return None
+        more = any(map(_takes_more, self._bases.above(top)))
+        return _Fixture(top, self._bases.kind(top) == "fixtures", more)
 
 
 def _insert(
@@ -201,20 +204,20 @@ def _insert(
     set_up = TestClass(document.name, node).set_up
     if set_up is None:
         indent = f"{document.indent(node.body[-1].lineno)}    "
-        texts = fixture_text(package, fixture.callers, indent, use_fixture=fixture.use_fixture)
+        text = fixture_text(package, indent, document.width, use_fixture=fixture.use_fixture)
         more = "*args, **kwargs" if fixture.takes_more else ""
-        body = textwrap.indent("\n".join((f"super().setUp({more})", *texts)), "    ")
+        body = textwrap.indent(f"super().setUp({more})\n{text}", "    ")
         parameters = f"self, {more}" if more else "self"
         moves.methods[document.start(node)] = f"def setUp({parameters}):\n{body}\n"
         return
     indent = document.indent(set_up.body[0].lineno)
-    texts = fixture_text(package, fixture.callers, indent, use_fixture=fixture.use_fixture)
+    text = fixture_text(package, indent, document.width, use_fixture=fixture.use_fixture)
     above = next((each for each in set_up.body if _is_set_up(each)), None)
     if above is None:
-        moves.first.setdefault(document.start(set_up), []).extend(texts)
+        moves.first.setdefault(document.start(set_up), []).append(text)
     else:
         where = document.start(above)
-        moves.added[where] = (*moves.added.get(where, ()), *texts)
+        moves.added[where] = (*moves.added.get(where, ()), text)
 
 
 def _takes_more(each: TestClass) -> bool:

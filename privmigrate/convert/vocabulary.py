@@ -4,6 +4,7 @@ Names are made from the text of the filters; these tables help where the text is
 that (``-c``) or misleading (``mkdir -p PATH``). Nothing here decides what is allowed.
 """
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -25,6 +26,9 @@ PLAIN_FLAGS: Final = frozenset(
         "--test", "--thin", "--verbose", "--yes", "-exist",
     )
 )  # fmt: skip
+
+# The same by their form: --disable-xattrs, and -s0, which has its value.
+_PLAIN: Final = re.compile(r"--(?:no|disable|enable)-[a-z-]+\Z|-[A-Za-z]\d+\Z")
 
 # Options that say how something is printed or asked, not what is done: no part of a name.
 NAMELESS_FLAGS: Final = frozenset(
@@ -163,3 +167,10 @@ DANGEROUS_VARIABLES: Final = frozenset(
         "PYTHONPATH", "PYTHONSTARTUP", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TMPDIR",
     )
 )  # fmt: skip
+
+
+def takes_no_value(command: str, option: str) -> bool:
+    """Whether what follows an option of a command is no value of it."""
+    if command in FLAGS_WITHOUT_VALUE or option in PLAIN_FLAGS:
+        return True
+    return _PLAIN.match(option) is not None

@@ -153,8 +153,9 @@ def _common_part(values: Sequence[str]) -> str:
 def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -> list[str]:
     """Names from ``key=`` in the word itself, or from the flag or keyword before it."""
     if prefix:
-        # the key of ``of=/dev/`` too
-        key = (prefix.partition("=")[0] if "=" in prefix else prefix).lstrip("-").rstrip("=:")
+        # the key of ``of=/dev/`` too, and the last one of ``id=s0,file=``
+        last = prefix.rpartition(",")[2] if prefix.endswith("=") else prefix
+        key = (last.partition("=")[0] if "=" in last else last).lstrip("-").rstrip("=:")
         flag = vocabulary.FLAG_NAMES.get((command, prefix.rstrip("=:")))
         if _KEYWORD.match(key.rpartition(".")[2]) or flag:
             return [*([flag] if flag else []), key.rpartition(".")[2]]
@@ -165,8 +166,7 @@ def named(command: str, texts: Sequence[str | None], number: int, prefix: str) -
     if flag:
         return [flag]
     if found := _FLAG.match(before):
-        plain = command in vocabulary.FLAGS_WITHOUT_VALUE or before in vocabulary.PLAIN_FLAGS
-        return [] if plain else [found[2]]
+        return [] if vocabulary.takes_no_value(command, before) else [found[2]]
     if number > 1 and texts[number - 2] in VALUE_FLAGS:
         return []  # what stands before is a value itself
     # the first word after the command says what is done, not what follows

@@ -4,29 +4,31 @@ For a service's tests, which mock these executors and expect command lines of th
 
     def setUp(self):
         super().setUp()
-        self.useFixture(
-            Forwarding("svc.privileged", {"svc": "self._execute(run_as_root=True)"})
-        )
+        self.useFixture(privmigrate_testing.Forwarding("svc.privileged"))
 
-Then ``privileged.files.chmod_777.policy(attempts=3)(path)``, in a method of a class of ``svc``,
-becomes ``self._execute("chmod", "777", path, run_as_root=True, attempts=3)``. The command line is
-what the entrypoint itself makes of its arguments, so a test that expects it goes on seeing whether
-it is right; what the executor gives back or raises is what the caller gets. Arguments are not
-checked: tests have values that no command would be given.
+Then ``privileged.files.chmod_777.policy(attempts=3)(path)``, in a method that called
+``self._execute`` with `run_as_root` before it was rewritten, becomes
+``self._execute("chmod", "777", path, run_as_root=True, attempts=3)``. The command line is what the
+entrypoint itself makes of its arguments, so a test that expects it goes on seeing whether it is
+right; what the executor gives back or raises is what the caller gets. Arguments are not checked:
+tests have values that no command would be given.
 """
 
 import ast
 import functools
+import json
 import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, cast
 from unittest import mock
 
+from privmigrate.errors import InputError
 from privmigrate.privsep import natives
 from privmigrate.privsep.entrypoint import CommandEntrypoint
 from privmigrate.privsep.execute import PLANNING, ExecResult, Executable, Planned, Prefix, run
@@ -81,20 +83,23 @@ class _Text(_Word):
 class Forwarding:
     """A fixture, as testtools' `useFixture` takes them, and a context manager.
 
-    `callers` says what functions of the service called before, without the words of the command:
-    by dotted names of functions, modules or packages, of which the longest counts; behind a colon
-    stands an entrypoint, for a function that calls several. Names in it are those of the calling
-    function; values are names, calls without arguments, and literals. Whose name is not there
-    calls the entrypoint itself.
+    What functions of the service called before stands in the package's privmigrate.lock, where
+    ``privmigrate rewrite`` writes it. `callers` says it of others, without the words of the
+    command: by dotted names of functions, modules or packages, of which the longest counts; behind
+    a colon stands an entrypoint, for a function that calls several. Names in it are those of the
+    calling function; values are names, calls without arguments, and literals. Of whom neither says
+    anything, that one calls the entrypoint itself.
     """
 
-    def __init__(self, package: str, callers: Mapping[str, str]) -> None:
+    def __init__(self, package: str, callers: Mapping[str, str] | None = None) -> None:
         self._package = package
-        self._callers = {name: _read(text) for name, text in callers.items()}
+        self._callers = {name: _read(text) for name, text in (callers or {}).items()}
+        self._locked = dict[str, ast.Call]()
         self._stack = ExitStack()
 
     def setUp(self) -> None:
-        """Begin."""
+        """Begin; raise InputError where the package's lock cannot be read."""
+        self._locked = _locked(self._package)
         for name, made in (("__call__", self._plain(None)), ("local", self._plain(False))):
             self._replace(CommandEntrypoint, name, made)
         for name in ("policy", "neutron"):
@@ -168,6 +173,9 @@ class Forwarding:
             for key in (f"{name}:{entrypoint.__name__}", name):
                 if key in self._callers:
                     return _Caller(frame, self._callers[key])
+            own = entrypoint.__module__.removeprefix(f"{self._package}.")
+            if call := self._locked.get(f"{name}:{own}.{entrypoint.__name__}"):
+                return _Caller(frame, call)
         return None
 
 
@@ -241,6 +249,29 @@ def _read(text: str) -> ast.Call:
     if not isinstance(call, ast.Call) or call.args or any(not each.arg for each in call.keywords):
         raise ValueError(f"{text!r} is no call of an executor without its words")
     return call
+
+
+@functools.cache  # for every test of a run
+def _locked(package: str) -> dict[str, ast.Call]:
+    """What the lock says, by ``module.function:module.entrypoint``; nothing without a package."""
+    try:
+        folders = pkgutil.resolve_name(package).__path__
+    except (ImportError, AttributeError):
+        return {}
+    path = Path(folders[0], "privmigrate.lock")
+    found: dict[str, ast.Call] = {}
+    try:
+        rows = json.loads(path.read_bytes()).get("replaced", [])
+        for row in rows:
+            site, text = row["site"], row.get("before", "")
+            function = f"{site['module']}.{site['function']}".rstrip(".")
+            if text:
+                found[f"{function}:{row['entrypoint']}"] = _read(text)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: error: cannot be read: {error!r}") from error
+    return found
 
 
 def _frames(frame: FrameType | None = None) -> Iterator[FrameType]:

@@ -81,9 +81,17 @@ WRONG = {
 @pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_table(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.privmigrate]\n{text}\n")
-    with pytest.raises(InputError, match=r"pyproject\.toml: ") as error:
+    with pytest.raises(InputError, match=r"pyproject\.toml(:2: error)?: ") as error:
         find_sites([str(tmp_path)])
     assert message in str(error.value)
+
+
+def test_a_wrong_key_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.other]\nlocl = 1\n\n[tool.privmigrate]\nlocal = []\n"locl" = []\n'
+    )
+    with pytest.raises(InputError, match=r"pyproject\.toml:6: error: .* has no 'locl'"):
+        read_settings([str(tmp_path)])
 
 
 def test_tests_are_left_out(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def test_what_is_not_resolved_is_a_finding(run: Run, service: Path) -> None:
     code, out, _ = run("service.py")
     assert code == callsites.FINDINGS
     assert "not resolved:\n  service.py:12  split  a text that is only known at run time" in out
-    assert "reasons: split 1\n" in out
+    assert "reasons:\n  1  split  a text that is only known at run time" in out
+    assert "-> keep its words in a list\n" in out
 
 
 def test_a_folder_without_python_is_no_clean_service(run: Run, service: Path) -> None:

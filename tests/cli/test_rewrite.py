@@ -120,6 +120,7 @@ def test_calls_are_rewritten_and_the_report_says_what_stays(
     assert "svc/driver.py:26:9: left: " in said.out
     assert "svc/driver.py:16: removed: cmd = [" in said.out
     assert "3 of 4 calls in 1 file: 3 typed, 0 with a checked list; 1 left" in said.out
+    assert "calls that are left, by reason:\n  1  options  it has keyword" in said.out
     assert "wrote 2 files" in said.err
     test = (service / "svc" / "tests" / "test_driver.py").read_text()
     assert "mock.patch('svc.privileged.files.chmod" in test
@@ -168,6 +169,10 @@ def test_everything_as_data(service: Path, capsys: pytest.CaptureFixture[str]) -
     assert [each["line"] for each in told["left"] if each["code"] != "wrapper"] == [26]
     assert [each["file"] for each in told["tests"]] == ["svc/tests/test_driver.py"]
     assert all(each["message"] for each in told["tests_left"])
+    rows = told["left_by_reason"]
+    assert rows == sorted(rows, key=lambda row: (-row["count"], row["code"]))
+    assert {row["code"]: row["count"] for row in rows} == {"options": 1}
+    assert all(row["why"] and row["advice"] for row in rows)
 
 
 def test_every_call_is_proven(service: Path) -> None:

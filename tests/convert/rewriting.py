@@ -99,7 +99,7 @@ def outcome(
     data = source.encode() if isinstance(source, str) else source
     names = frozenset(f"{each.op.module}.{each.op.name}" for each in uses)
     chosen = target or Target("svc.privileged", policies=True, entrypoints=names)
-    document = read(FILE, data)
+    document = read(FILE, data, chosen.width)
     return rewrite_file(document, list(uses), chosen, {FILE: document.text, **(others or {})})
 
 

@@ -5,7 +5,8 @@ import ast
 import pytest
 
 from privmigrate.convert.callers import FileChange
-from privmigrate.convert.forward import answers, forwards_of, shortest
+from privmigrate.convert.forward import fixture_text, forwards_of, name_of
+from privmigrate.convert.replaced import remembered
 from privmigrate.convert.unittests import MovedTests, move_tests
 from tests.convert.rewriting import CHMOD, TARGET, outcome, use
 
@@ -96,7 +97,8 @@ def moved(files: dict[str, str], *texts: str) -> tuple[dict[str, str], MovedTest
 def test_calls_are_told_without_their_words() -> None:
     change = change_of(PLAIN, "putils.execute(|judged", "execute(|called")
     forwards = forwards_of([change])
-    assert dict(forwards.calls) == {
+    names = {each.use.site.span: name_of(each.use.site) for each in change.replacements}
+    assert {names[span]: text for span, text in forwards.calls.items()} == {
         "svc.driver.Driver.plain": "self._execute(root_helper=self._root_helper, run_as_root=True)",
         # its import went, and what the entrypoint is told does not belong to it
         "svc.driver.Driver.judged": "oslo_concurrency.processutils.execute(run_as_root=True)",
@@ -112,38 +114,25 @@ def test_a_call_that_names_alone_cannot_make_is_known_to_be_none() -> None:
     assert forwards.unknown == {change.replacements[0].use.site.span}
 
 
-def test_few_names_tell_the_call_of_every_function() -> None:
-    calls = {
-        "svc.a.F.one": "x()",
-        "svc.a.F.two": "x()",
-        "svc.a.F.three": "y()",
-        "svc.b.one": "z()",
-        "svc.b.one.inner": "x()",
-        "svc.b.two": "z()",
-        "svc.b.two:chmod": "x()",
-        "svc.a.F.three:chmod": "x()",
-    }
-    table = shortest(calls)
-    assert table == {
-        "svc": "x()",
-        "svc.a.F.three": "y()",
-        "svc.a.F.three:chmod": "x()",
-        "svc.b.one": "z()",
-        "svc.b.one.inner": "x()",
-        "svc.b.two": "z()",
-        "svc.b.two:chmod": "x()",
-    }
-    assert {name: answers(table, name) for name in calls} == calls
-    assert answers({"svc.a": "x()"}, "svc.ab.one") == ""
+def test_a_function_that_called_one_command_in_two_ways_cannot_tell_which() -> None:
+    change = change_of(PLAIN)
+    [each] = change.replacements
+    entrypoint = f"{each.use.op.module}.{each.use.op.name}"
+    now = "self._execute(root_helper=self._root_helper, run_as_root=True)"
+    for before, known in ((now, True), ("utils.execute()", False), ("", True)):
+        earlier = remembered(each.use.op.key, entrypoint, each.use.site, before)
+        forwards = forwards_of([change], [earlier] if before else [])
+        assert bool(forwards.calls) is known
+        assert bool(forwards.unknown) is not known
 
 
 def test_the_class_furthest_above_forwards() -> None:
     files = {"svc/tests/base.py": BASE, "svc/tests/test_driver.py": TEST}
     after, tests = moved(files)
     assert list(after) == ["svc/tests/base.py"]
-    assert after["svc/tests/base.py"].splitlines()[:16] == [
+    assert after["svc/tests/base.py"].splitlines()[:13] == [
         "import mock",
-        "from privmigrate.testing import Forwarding",
+        "from privmigrate import testing as privmigrate_testing",
         "import testtools",
         "",
         "from svc import utils",
@@ -152,28 +141,20 @@ def test_the_class_furthest_above_forwards() -> None:
         "class Base(testtools.TestCase):",
         "    def setUp(self):",
         "        super(Base, self).setUp()",
-        "        # What the callers of entrypoints called before, which tests mock.",
-        "        self.useFixture(Forwarding('svc.privileged', {",
-        "            'svc':",
-        "                'self._execute(root_helper=self._root_helper, '",
-        "                'run_as_root=True)',",
-        "        }))",
+        "        # Commands of entrypoints go to the executors that tests mock.",
+        "        self.useFixture(privmigrate_testing.Forwarding('svc.privileged'))",
+        "        self.x = 1",
     ]
     assert (tests.forwarded, tests.listed) == (1, ())
-    again, _ = moved({**files, **after})
+    again, _ = moved({**files, **after}, PLAIN, "putils.execute(|judged")
     assert again == {}
 
 
-def test_callers_that_are_new_are_added() -> None:
-    files = {"svc/tests/base.py": BASE, "svc/tests/test_driver.py": TEST}
-    after, _ = moved(files)
-    again, _ = moved({**files, **after}, PLAIN, "putils.execute(|judged")
-    assert again["svc/tests/base.py"].splitlines()[10:15] == [
-        "        # What the callers of entrypoints called before, which tests mock.",
-        "        self.useFixture(Forwarding('svc.privileged', {",
-        "            'svc.driver.Driver.judged':",
-        "                'oslo_concurrency.processutils.execute(run_as_root=True)',",
-        "        }))",
+def test_a_long_name_of_the_package_gets_a_line() -> None:
+    text = fixture_text("svc.a_package_with_a_long_name", " " * 8, 79, use_fixture=True)
+    assert text.splitlines()[1:] == [
+        "self.useFixture(",
+        "    privmigrate_testing.Forwarding('svc.a_package_with_a_long_name'))",
     ]
 
 
@@ -188,8 +169,8 @@ def test_a_class_without_set_up_gets_one() -> None:
         "",
         "    def setUp(self):",
         "        super().setUp()",
-        "        # What the callers of entrypoints called before, which tests mock.",
-        "        self.useFixture(Forwarding('svc.privileged', {",
+        "        # Commands of entrypoints go to the executors that tests mock.",
+        "        self.useFixture(privmigrate_testing.Forwarding('svc.privileged'))",
     ]
 
 
@@ -211,15 +192,9 @@ def test_a_set_up_that_is_made_takes_what_the_one_above_takes() -> None:
 def test_tests_of_unittest_alone_start_it_themselves() -> None:
     base = BASE.replace("testtools", "unittest")
     after, _ = moved({"svc/tests/base.py": base, "svc/tests/test_driver.py": TEST})
-    assert after["svc/tests/base.py"].splitlines()[10:18] == [
-        "        # What the callers of entrypoints called before, which tests mock.",
-        "        forwarding = Forwarding('svc.privileged', {",
-        "            'svc':",
-        "                'self._execute(root_helper=self._root_helper, '",
-        "                'run_as_root=True)',",
-        "        })",
-        "        forwarding.setUp()",
-        "        self.addCleanup(forwarding.cleanUp)",
+    assert after["svc/tests/base.py"].splitlines()[10:12] == [
+        "        # Commands of entrypoints go to the executors that tests mock.",
+        "        self.enterContext(privmigrate_testing.Forwarding('svc.privileged'))",
     ]
 
 

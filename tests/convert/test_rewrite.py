@@ -160,7 +160,6 @@ def test_what_only_built_the_command_line_goes_and_its_comments_stay() -> None:
         "return lambda: cmd",
         "del cmd",
         "for cmd in self: pass",
-        "cmd = self.next()",
     ],
 )
 def test_a_list_that_something_else_reads_stays(reader: str) -> None:
@@ -545,8 +544,7 @@ def test_arguments_that_are_too_long_for_a_line_are_broken() -> None:
             "        mode=kwargs.get('the_mode'),\n"
             "        path=(\n"
             "            ','.join(kwargs['the_paths_of_it'])\n"
-            "            if 'the_paths_of_it' in kwargs\n"
-            "            else None),\n"
+            "            if 'the_paths_of_it' in kwargs else None),\n"
             "        text=(\n"
             "            f'{kwargs}'\n"
             "            f':{kwargs}'\n"

@@ -1,16 +1,19 @@
 """Tests of a service mock its executors, and see the command lines that entrypoints make."""
 
 import functools
+import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from unittest import mock
 
 import pytest
 import testtools
 
+from privmigrate.errors import InputError
 from privmigrate.privsep import ExecResult, Executable, Output, command, environment, natives, run
 from privmigrate.privsep.execute import ProcessExecutionError
 from privmigrate.privsep.priv_context import PrivContext
@@ -23,7 +26,7 @@ from privmigrate.privsep.types import (
     Stdin,
     Word,
 )
-from privmigrate.testing import Forwarding
+from privmigrate.testing import Forwarding, forward
 
 context = PrivContext(__name__, cfg_section="forwarded", capabilities=[])
 other = PrivContext(f"{__name__}.other", cfg_section="forwarded_other", capabilities=[])
@@ -294,3 +297,57 @@ class Case(testtools.TestCase):
         driver._execute.assert_called_once_with(  # type: ignore[attr-defined]
             "chmod", "777", "/srv/x", run_as_root=True
         )
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """The package as it is on disk, with a lock of this text."""
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, PACKAGE, package)
+    monkeypatch.setattr(sys.modules[__name__], "privileged", package, raising=False)
+    forward._locked.cache_clear()
+
+    def write(text: str) -> None:
+        (tmp_path / "privmigrate.lock").write_text(text)
+
+    yield write
+    forward._locked.cache_clear()
+
+
+def row(function: str, entrypoint: str, before: str) -> dict[str, object]:
+    return {
+        "entrypoint": f"files.{entrypoint}",
+        "site": {"module": HERE, "function": function},
+        "before": before,
+    }
+
+
+def test_the_lock_says_what_a_function_called(locked: Callable[[str], None]) -> None:
+    rows = [
+        row("Driver.share", "chmod_777", "self._execute(run_as_root=True)"),
+        row("Driver.judged", "chmod_777", ""),
+    ]
+    locked(json.dumps({"replaced": rows}))
+    execute = mock.Mock(return_value=("", ""))
+    driver = Driver(execute)
+    with Forwarding(PACKAGE):
+        driver.share("/srv/x")
+        with pytest.raises(ConnectionError):
+            driver.judged("/srv/x", "data")
+    execute.assert_called_once_with("chmod", "777", "/srv/x", run_as_root=True)
+    # what is said in the test is added
+    with Forwarding(PACKAGE, {f"{HERE}.Driver.judged": "self._execute()"}):
+        driver.judged("/srv/x", "data")
+    options = {"check_exit_code": [0, 3], "attempts": 2, "process_input": "data"}
+    execute.assert_called_with("chmod", "777", "/srv/x", **options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"replaced": [{}]}', '{"replaced": 1}', '{"replaced": [{"site": 1}]}', "\\xff"],
+)
+def test_a_lock_that_is_none_is_said(locked: Callable[[str], None], text: str) -> None:
+    locked(text)
+    with pytest.raises(InputError, match=r"privmigrate\.lock: error: cannot be read"):
+        Forwarding(PACKAGE).setUp()
