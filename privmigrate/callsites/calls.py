@@ -68,6 +68,8 @@ class Calls:
             return made
         for _, option in options_of(callee):
             self.analysis.passed.note(option, arguments)
+        if text.rpartition(".")[2] in self.analysis.names:
+            self.analysis.called[node] = callee
         ran = self._run(call)
         if ran or not is_pure_call(node):
             ev.effect()

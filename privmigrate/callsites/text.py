@@ -7,6 +7,7 @@ from typing import Final
 
 from privmigrate.argv.spec import Any, ArgSpec, Choice
 from privmigrate.callsites.site import (
+    Given,
     Optional,
     Part,
     Reason,
@@ -120,6 +121,17 @@ def site_json(site: Site) -> dict[str, object]:
         "resolved": site.resolved,
         "typable": site.typable,
         "checkable": site.checkable,
+        "covered": site.covered,
+        "given": None if site.given is None else _given_json(site.given),
+    }
+
+
+def _given_json(given: Given) -> dict[str, object]:
+    return {
+        "callers": [[str(span) for span in each.route] for each in given.callers],
+        "why": given.why,
+        "templates": [_template_json(each) for each in given.templates],
+        "reasons": [{"code": each.value, "why": WHY[each]} for each in given.reasons],
     }
 
 

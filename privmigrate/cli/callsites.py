@@ -131,6 +131,7 @@ def _counts(found: "Findings") -> dict[str, int]:
         "checkable": sum(site.checkable for site in direct),
         "through_wrappers": sum(bool(site.via) for site in found.sites),
         "through_wrappers_resolved": sum(bool(site.via) and site.resolved for site in found.sites),
+        "covered": sum(site.covered and site.resolved for site in found.sites),
     }
 
 
@@ -227,6 +228,11 @@ def _summary(found: "Findings") -> Iterator[str]:
         f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
         f" call, {number['checkable']} a call whose list is checked"
     )
+    if number["through_wrappers"]:
+        yield (
+            f"of those through wrappers: {number['through_wrappers_resolved']} resolved,"
+            f" {number['covered']} by a list that the wrapper's own call can have checked"
+        )
     reasons = Counter(reason for site in found.sites for reason in site.reasons)
     if reasons:
         told = (f"{reason.value} {reasons[reason]}" for reason, _ in reasons.most_common())

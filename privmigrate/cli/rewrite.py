@@ -124,7 +124,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     conversion = convert(rules, options, disk, findings.sites)
     rewriting = rewrite_callers(conversion.uses, conversion.unlinked, texts, target)
     tests = move_tests(rewriting.files, texts, target, findings.sites)
-    return Told(findings.sites, rewriting, tests, target, disk, options.replaced)
+    return Told(findings.sites, rewriting, tests, target, disk, texts, options.replaced)
 
 
 def _ours_to_change(

@@ -19,7 +19,7 @@ from privmigrate.convert.imports import (
 from privmigrate.convert.replace import Because, Left, Replacement, Target, replace
 from privmigrate.convert.spelling import Call, lay_out
 from privmigrate.convert.tidy import unneeded
-from privmigrate.convert.use import Unlinked, Use
+from privmigrate.convert.use import Unlinked, Use, Why
 from privmigrate.diagnostics import Span
 
 _WORD: Final = re.compile(r"\w+")
@@ -99,8 +99,11 @@ def _left(site: Site, because: Because, text: str) -> Left:
 
 def _unlinked(each: Unlinked) -> Left:
     # wrappers are told apart: their callers are the sites
-    code = Reason.WRAPPER.value if Reason.WRAPPER in each.site.reasons else each.why.value
-    return Left(each.site.span, Because.UNLINKED, code, each.text)
+    wrapper = Reason.WRAPPER in each.site.reasons or each.why is Why.WRAPPER
+    code = Reason.WRAPPER.value if wrapper else each.why.value
+    given = each.site.given
+    text = f"{each.text}: {given.why}" if given is not None and given.why else each.text
+    return Left(each.site.span, Because.UNLINKED, code, text)
 
 
 def rewrite_file(
