@@ -67,6 +67,7 @@ def _elsewhere(
     """Where its name stands and means something that is not known."""
     name = function.node.name
     word = re.compile(rb"\b%s\b" % re.escape(name.encode()))
+    ran = {raw.node for raw in analysis.sites()}
     own = function.module.file
     for file in (own, *(each for each in analysis.project.files if each is not own)):
         if not word.search(file.data):
@@ -76,6 +77,8 @@ def _elsewhere(
             yield f"{file.name} mentions {name}, and is no Python 3"
             continue
         for node in _mentions(module, name):
+            if isinstance(node, ast.Constant) and _is_word(module, node, ran):
+                continue
             if not _is_known(analysis, module, node, function, calls):
                 yield f"{file.name}:{getattr(node, 'lineno', 1)} uses {name} in another way"
 
@@ -103,17 +106,17 @@ def _mentions(module: Module, name: str) -> Iterator[ast.AST]:
                 found = alias if alias == name else whole.rpartition(".")[2]
             case ast.Constant(value=str(text)):
                 found = text.rpartition(".")[2]
-                if found == name and _is_word(module, node):
-                    continue
             case _:
                 continue
         if found == name:
             yield node
 
 
-def _is_word(module: Module, node: ast.AST) -> bool:
-    """Whether a text is a word of a command line: one of its list is an option."""
+def _is_word(module: Module, node: ast.AST, ran: AbstractSet[ast.AST]) -> bool:
+    """Whether a text is a word of a command line, or of a list with options in it."""
     around = module.parents.get(node)
+    if around in ran:
+        return True
     row = around.elts if isinstance(around, ast.List | ast.Tuple) else ()
     return any(
         isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value[:1] == "-"
