@@ -66,11 +66,10 @@ def _elsewhere(
 ) -> Iterator[str]:
     """Where its name stands and means something that is not known."""
     name = function.node.name
-    word = re.compile(rb"\b%s\b" % re.escape(name.encode()))
     ran = {raw.node for raw in analysis.sites()}
     own = function.module.file
     for file in (own, *(each for each in analysis.project.files if each is not own)):
-        if not word.search(file.data):
+        if not file.mentions((name.encode(),)):
             continue
         module = analysis.project.module(file)
         if module is None:

@@ -155,7 +155,7 @@ def _denied(complete: Sequence[Site], denied: Sequence[tuple[Site, int]]) -> Ite
         if count.get(id(site)) != len(site.templates):
             continue
         if site.given is not None:
-            yield _unresolved(site, Why.WRAPPER)
+            yield Unlinked(site, Why.WRAPPER, Reason.WRAPPER.value)
         else:
             needs_none = any(option.name == "privsep_exec" for option in site.options)
             why = Why.NO_RULE_NEEDED if needs_none else Why.NO_RULE

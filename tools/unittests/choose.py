@@ -76,7 +76,7 @@ def facts_of(root: Path, before: Path, done: Rewritten) -> list[dict[str, object
             at = places.get(key, [])[taken[key] : taken[key] + 1]
             taken[key] += 1
             function = functions.get((name, each["line"], number))
-            if each["callers"]:  # its proofs go through the wrapper, and all of its names are there
+            if each.get("callers"):  # its proofs go through the wrapper
                 function = _as_it_was(each["before"])
             if not at or function is None:
                 print(f"{name}:{each['line']}: not found again", file=sys.stderr)
