@@ -30,8 +30,8 @@ from tools.fetch_sources import RELEASES, TARGET
 
 _FILTERS: Final = ("release", "filters", "wide", "replaced", "unused", "stay wide", "entrypoints",
                    "of these wide")  # fmt: skip
-_CALLS: Final = ("release", "calls", "typed", "as a list", "through wrappers", "stay", "direct calls", "typed %",
-                 "or as a list %")  # fmt: skip
+_CALLS: Final = ("release", "calls", "typed", "as a list", "through wrappers", "stay",
+                 "direct calls", "typed %", "or as a list %")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
