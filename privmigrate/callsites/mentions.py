@@ -17,6 +17,8 @@ from privmigrate.callsites.values import Ref, options_of
 if TYPE_CHECKING:
     from privmigrate.callsites.analysis import Analysis
 
+_GENERATED: Final = b"\n# privmigrate: "
+"""What stands above what convert has made: it calls nothing of the service."""
 # What calls a function with the arguments that it is called with, and hands it to nobody.
 _DECORATORS: Final = re.compile(
     r"(?:\A|[._])(?:staticmethod|classmethod|retry\w*|synchronized\w*|lock\w*|trace\w*|timed?)\Z"
@@ -69,7 +71,7 @@ def _elsewhere(
     ran = {raw.node for raw in analysis.sites()}
     own = function.module.file
     for file in (own, *(each for each in analysis.project.files if each is not own)):
-        if not file.mentions((name.encode(),)):
+        if not file.mentions((name.encode(),)) or file.mentions((_GENERATED,)):
             continue
         module = analysis.project.module(file)
         if module is None:

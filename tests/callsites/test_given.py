@@ -137,6 +137,15 @@ def test_a_name_that_is_also_a_commands(analyse: Analyse) -> None:
     assert "uses sysctl in another way" in given_of(analyse(looked_up)).why
 
 
+def test_a_package_that_convert_has_made(analyse: Analyse) -> None:
+    """It has executables by the names of wrappers, and calls none."""
+    text = "_CTL = Executable('_ctl')\n"
+    assert "uses _ctl in another way" in given_of(analyse(WRAPPER, storage=text)).why
+    assert (
+        given_of(analyse(WRAPPER, storage=f"import x\n# privmigrate: 7a  a:1 b\n{text}")).why == ""
+    )
+
+
 def test_what_a_constant_may_be_is_left_to_the_list(analyse: Analyse) -> None:
     found = analyse(
         """
