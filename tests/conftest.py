@@ -8,6 +8,7 @@ exists).
 
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 FETCHED = PROJECT / ".cache" / "filters"
+SERVICES = Path("/var/lib/privmigrate-services", "python{}.{}".format(*sys.version_info))
+"""What tools/services_venv makes; one for each Python, so that checkouts can differ in theirs."""
 
 
 def pytest_configure() -> None:

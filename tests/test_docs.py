@@ -10,13 +10,17 @@ import os
 import re
 import subprocess
 import sys
+from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from privmigrate.cli import COMMANDS
 from tools.modules import PROJECT
 
 DOCUMENTS: Final = [
@@ -103,6 +107,65 @@ def test_links_lead_to_files(document: Path) -> None:
     targets = [match[1] for match in LINK.finditer(document.read_text())]
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link can name behind #: headings as forges spell them."""
+    headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", document.read_text()), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {"#" + heading.replace(" ", "-") for heading in plain}
+
+
+@each_document
+def test_links_lead_to_headings(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s#]*)(#[^)\s]*)\)", document.read_text())
+    wrong = [
+        f"{target}{anchor}"
+        for target, anchor in links
+        if "://" not in target
+        and anchor not in anchors(document.parent / target if target else document)
+    ]
+    assert wrong == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = PROJECT / "docs" / "README.md"
+    named = {(index.parent / match[1]).resolve() for match in LINK.finditer(index.read_text())}
+    pages = {path for path in (PROJECT / "docs").rglob("*") if path.suffix in {".md", ".txt"}}
+    assert pages - named == {index}
+
+
+@each_document
+def test_options_that_are_named_exist(document: Path) -> None:
+    assert list(unknown_options(document.read_text())) == []
+
+
+def test_an_option_that_does_not_exist_is_noticed() -> None:
+    text = "`privmigrate audit --score --sarif x` and\nprivmigrate learn --yes -- ls --color\n"
+    assert list(unknown_options(text)) == ["privmigrate audit --sarif"]
+
+
+def unknown_options(text: str) -> Iterator[str]:
+    """Where one of our commands is shown, every option behind it that it does not take."""
+    for name, rest in re.findall(r"privmigrate (\w+)\b([^`\n|#&;]*)", text):
+        if name in dict(COMMANDS):
+            for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", rest.partition(" -- ")[0]):
+                if option not in options_of(name):
+                    yield f"privmigrate {name} {option}"
+
+
+@cache
+def options_of(name: str) -> set[str]:
+    """Every option of a command and of its actions."""
+    parser = ArgumentParser()
+    import_module(f"privmigrate.cli.{name}").configure(parser)
+    found, parsers = {"--help"}, [parser]
+    for each in parsers:
+        for action in each._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, _SubParsersAction):
+                parsers += action.choices.values()
+    return found
 
 
 @each_document

@@ -12,7 +12,8 @@ from importlib import import_module
 # than everything else that --help does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
+    from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
     from typing import Final
 
@@ -31,7 +32,13 @@ COMMANDS: "Final" = (
     ("match", "say which filter allows a command, and if none does, why not"),
     ("rewrite", "replace calls that run commands as root by entrypoints"),
     ("shim", "run rootwrap's commands, unchanged for their callers, under new limits"),
+    ("sudoers", "print the line that lets a service start its daemons, and nothing else"),
 )
+
+# Words of commands and shell texts: empty ones mean something there.
+_MAY_BE_EMPTY: "Final" = {"command", "words", "form", "set_up", "check", "clean_up"}
+
+_SPELLED: "Final" = {"conf": "CONF", "log": "--from", "path": "PATH", "paths": "PATH", "pid": "PID"}
 
 _HELP: "Final" = """\
 usage: privmigrate COMMAND ...
@@ -42,11 +49,11 @@ commands:
 {commands}
 
 options:
-  -h, --help     this text; after a command, that command's own
+  -h, --help     this text; after a command, that command's own (also: help COMMAND)
   --version      the version
 
-exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person;
-of audit: see its --help
+exit codes: 0 fine, 1 findings or out of date, 2 bad input, 3 needs a person, 130 interrupted,
+141 nobody reads the output; of audit: see its --help
 
 example: privmigrate convert /etc/cinder/rootwrap.d
 """
@@ -93,6 +100,8 @@ def _dispatch(words: list[str]) -> int:
         print(_help(), end="", file=sys.stderr)
         return EXIT_INPUT
     name, *rest = words
+    if name == "help" and rest:
+        name, rest = rest[0], ["--help"]
     if name in {"-h", "--help", "help"}:
         print(_help(), end="")
         return 0
@@ -101,7 +110,8 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if name not in dict(COMMANDS):
         known = ", ".join(known for known, _ in COMMANDS)
-        print(f"privmigrate: {name!r} is no command (there are: {known})", file=sys.stderr)
+        what = "option" if name.startswith("-") else "command"
+        print(f"privmigrate: {name!r} is no {what} (commands: {known})", file=sys.stderr)
         return EXIT_INPUT
     return _call(import_module(f"privmigrate.cli.{name}"), name, rest)
 
@@ -124,6 +134,7 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     except SystemExit as end:  # argparse has said what is wrong
         return bad_input if end.code else 0
     try:
+        _refuse_empty(arguments)
         return int(module.run(arguments))
     except PrivmigrateError as error:
         why = str(error)
@@ -137,16 +148,57 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     return bad_input
 
 
+def add_format(
+    parser: "ArgumentParser | _ArgumentGroup",
+    data: str = "for machines",
+    *,
+    more: "Sequence[str]" = (),
+) -> "tuple[Action, Action]":
+    """Add the two options that every command spells alike: --format, and --json for short."""
+    return (
+        parser.add_argument(
+            "--format",
+            choices=("text", "json", *more),
+            default="text",
+            help=f"json: {data} (default: text)",
+        ),
+        parser.add_argument(
+            "--json", action="store_const", const="json", dest="format", help="--format json"
+        ),
+    )
+
+
+def _refuse_empty(arguments: "Namespace") -> None:
+    """Refuse values of no characters: a script's variable that is not set would be no option."""
+    from privmigrate.errors import InputError
+
+    for name, value in sorted(vars(arguments).items()):
+        if name not in _MAY_BE_EMPTY and "" in (value if isinstance(value, list) else [value]):
+            spelled = _SPELLED.get(name, f"--{name.replace('_', '-')}")
+            raise InputError(f"{spelled} is empty (a variable that is not set?)")
+
+
+def diff_of(changes: "Iterable[tuple[str, str | None, str]]") -> "Iterator[str]":
+    """Return a diff of files, each (name, text before or None where there is no file, after)."""
+    from difflib import unified_diff
+
+    from privmigrate.diagnostics import printable
+
+    for name, before, after in sorted(changes):
+        sides = "/dev/null" if before is None else f"a/{printable(name)}", f"b/{printable(name)}"
+        old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
+        for line in unified_diff(old, new, *sides):
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
 def print_diff(lines: "Iterable[str]") -> None:
     """Print a diff of what other people wrote, which a terminal shows and does not obey."""
     from privmigrate.diagnostics import printable
 
     watched = sys.stdout.isatty()
     for line in lines:
-        text = line.removesuffix("\n")
-        print(printable(text.expandtabs()) if watched else text)
-        if text == line:
-            print("\\ No newline at end of file")
+        for text in line.removesuffix("\n").split("\n"):
+            print(printable(text.expandtabs()) if watched else text)
 
 
 def _help() -> str:

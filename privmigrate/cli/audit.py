@@ -18,6 +18,7 @@ from privmigrate.audit.report import (
     score_as_json,
     score_as_text,
 )
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import Span, counted, printable
 from privmigrate.errors import InputError
 from privmigrate.linux.reading import read_regular
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 COULD_NOT_RUN: Final = 255
 PROFILES: Final = ("production", "migrate")
-FORMATS: Final = ("text", "json", "sarif", "html", "baseline")
+FORMATS: Final = ("sarif", "html", "baseline")
 
 _DESCRIPTION: Final = """\
 Judge what a service can do as root: its filters, its sudoers, who can change what these stand on,
@@ -64,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="what to judge (default: /)")
-    add("--root", metavar="DIR", default="", help="an image: paths are inside it")
+    add("--root", metavar="DIR", help="an image: paths are inside it")
     add("--profile", choices=PROFILES, default="production", help="(default: production)")
     add(
         "--fail-on",
@@ -73,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="LEVEL",
         help="exit code 2 from this level on: note, low, medium, high or critical (default: high)",
     )
-    add("--format", choices=FORMATS, default="text", help="(default: text)")
+    add_format(parser, more=FORMATS)
     add("--baseline", metavar="FILE", help="findings in it do not count")
     add(
         "--score",
@@ -87,8 +88,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge and print."""
     if arguments.explain is not None:
+        _check_form("--explain", arguments.format, ("text",))
         return _explain(arguments.explain)
+    if arguments.score:
+        _check_form("--score", arguments.format, ("text", "json"))
     return _audit(arguments)
+
+
+def _check_form(option: str, form: str, known: tuple[str, ...]) -> None:
+    """Refuse a format that would be passed over in silence."""
+    if form not in known:
+        raise InputError(f"{option} is not to be had as {form} ({' or '.join(known)})")
 
 
 def _explain(code: str) -> int:

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import counted, printable
+from privmigrate.errors import InputError
 
 if TYPE_CHECKING:
     from privmigrate.callsites import Findings, Site
@@ -50,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="rootwrap.d folder, .filters file or rootwrap.conf: tell which filter allows a call",
     )
-    add("--json", action="store_true", help="everything, as data")
+    add_format(parser, "everything, as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,14 +62,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = find_sites(arguments.paths)
     failed = any(each.severity is Severity.ERROR for each in found.diagnostics)
+    if not found.files and not failed:
+        raise InputError(f"{' '.join(arguments.paths)}: error: no Python file there")
     # where calls could not be read, filters would seem to be used by none
     judged = arguments.filters and not failed
     allowance = _allowance(arguments.filters, found) if judged else None
     for diagnostic in found.diagnostics:
         _say(str(diagnostic))
-    if failed and not found.sites and not arguments.json:
+    if failed and not found.sites and arguments.format != "json":
         return BAD_INPUT
-    if arguments.json:
+    if arguments.format == "json":
         print(json.dumps(_as_json(found, allowance), indent=2))
     else:
         for line in _as_text(found, allowance):

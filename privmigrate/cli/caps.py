@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.linux.capabilities import Capability, CapabilitySet
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the processes of a systemd unit, or the daemons of a context or of a package",
     )
-    show.add_argument("--json", action="store_true", help="for machines")
+    add_format(show)
     explain = actions.add_parser(
         "explain",
         help="what a command needs, and how that is known",
@@ -52,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " any arguments.",
         epilog="example: privmigrate caps explain chown -R 42:42 /srv/share",
     )
-    explain.add_argument("--json", action="store_true", help="for machines")
+    add_format(explain)
     explain.add_argument(
         "--learned", metavar="FILE", help="what privmigrate learn has recorded counts as well"
     )
@@ -64,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print; 0 if there was something to say, 1 if nothing is known."""
     if arguments.action == "explain":
         words = (arguments.command, *arguments.words)
-        return _explain(words, arguments.learned, as_json=arguments.json)
-    return _show(arguments.pid, arguments.service, as_json=arguments.json)
+        return _explain(words, arguments.learned, as_json=arguments.format == "json")
+    return _show(arguments.pid, arguments.service, as_json=arguments.format == "json")
 
 
 # show

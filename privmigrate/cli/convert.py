@@ -14,7 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import print_diff
+from privmigrate.cli import add_format, diff_of, print_diff
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
@@ -101,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--show", choices=("rules", "sites", "ops"), help="print a stage as JSON, write nothing"
     )
-    add("--json", action="store_true", help="the table as data")
+    add_format(parser, "the table as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -219,10 +219,11 @@ def _finish(
 
     folder = Path(disk.folder)
     changed = {name: text for name, text in result.texts.items() if disk.texts.get(name) != text}
-    _report(arguments, rules, result, sorted(changed))
+    _report(arguments, rules, result, disk, sorted(changed))
     conflicts = _tell(result)
     if arguments.diff:
-        _print_diff(folder, disk.texts, changed)
+        if arguments.format == "text":
+            print_diff(_diff(disk, result.texts, changed))
     elif arguments.check:
         for name in sorted(changed):
             _say(f"{folder / name} is out of date")
@@ -276,6 +277,7 @@ def _report(
     arguments: argparse.Namespace,
     rules: "Sequence[Rule]",
     result: "Conversion",
+    disk: "Disk",
     changed: list[str],
 ) -> None:
     from privmigrate.convert import report
@@ -283,7 +285,7 @@ def _report(
 
     found = report.rows(rules, result.ops, result.prefixes, result.outcomes, COMMON)
     calls = _about_calls(arguments, result, found)
-    if arguments.json:
+    if arguments.format == "json":
         data: dict[str, object] = {
             "rules": [row.as_json() for row in found],
             "summary": report.counts(found),
@@ -294,6 +296,8 @@ def _report(
                 for note in result.notes
             ],
         }
+        if arguments.diff:
+            data["diff"] = "".join(_diff(disk, result.texts, changed))
         _print_json(data | calls)
         return
     if not arguments.diff and not arguments.check:
@@ -362,17 +366,9 @@ def _tell(result: "Conversion") -> bool:
     return bool(conflicts)
 
 
-def _print_diff(folder: Path, before: Mapping[str, str], changed: Mapping[str, str]) -> None:
-    for name, text in sorted(changed.items()):
-        old = before.get(name)
-        print_diff(
-            unified_diff(
-                (old or "").splitlines(keepends=True),
-                text.splitlines(keepends=True),
-                "/dev/null" if old is None else f"a/{folder / name}",
-                f"b/{folder / name}",
-            )
-        )
+def _diff(disk: "Disk", texts: Mapping[str, str], changed: "Iterable[str]") -> "Iterable[str]":
+    folder = Path(disk.folder)
+    return diff_of((str(folder / name), disk.texts.get(name), texts[name]) for name in changed)
 
 
 def _print_json(value: object) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import printable
 from privmigrate.errors import SIGNAL_BASE, InputError
 
@@ -92,7 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     out.add_argument(
         "--form", metavar="WORDS", help="the words that make it this form (default: all but paths)"
     )
-    out.add_argument("--json", action="store_true", help="for machines")
+    add_format(out)
     out.add_argument("--verbose", action="store_true", help="say every run")
 
 
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in notes:
         _say(note)
     if arguments.list:
-        return _list(tasks, as_json=arguments.json)
+        return _list(tasks, as_json=arguments.format == "json")
     if not tasks:
         _say("nothing is left to learn")
         return 0
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _cleared_away(), _watch(arguments) as watch:
         for task in chosen:
             code = max(code, _learn(arguments, task, answers[task], watch, entries))
-    if arguments.json:
+    if arguments.format == "json":
         print(json.dumps(entries, indent=2))
     return code
 
@@ -338,7 +339,7 @@ def _learn(
     entries.append(entry_of(learned, words, answered))
     if arguments.output is not None:
         record(arguments.output, entries[-1:])
-    if not arguments.json:
+    if arguments.format != "json":
         print("\n".join(describe(learned, words, arguments.user)))
         if arguments.output is not None:
             _say(f"recorded in {arguments.output}")

@@ -8,6 +8,7 @@ from typing import Final
 
 from privmigrate.audit.coverage import Coverage, Refusal, cover, why
 from privmigrate.audit.matching import Answer, Loaded, Miss, load, match, rule_of, why_not
+from privmigrate.cli import add_format
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 from privmigrate.privsep.knowledge import lookup
@@ -53,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             " sudo's, or one command line each; report what they use of the filters",
         ),
         add("--mode", choices=_MODES, default="exact", help="the mode of the exit code"),
-        add("--json", action="store_true", help="for machines"),
+        *add_format(parser),
     )
     parser.set_defaults(options=[name for each in options for name in each.option_strings])
     add("conf", metavar="CONF", help="rootwrap.conf, rootwrap.d folder or .filters file")
@@ -65,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     words = _words(arguments)
     loaded = load(arguments.conf)
     if arguments.batch is not None:
-        return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.json)
+        return _batch(loaded, arguments.batch, arguments.mode, as_json=arguments.format == "json")
     if arguments.why_not is not None:
-        return _why_not(loaded, arguments.why_not, words, as_json=arguments.json)
-    return _match(loaded, words, arguments.mode, as_json=arguments.json)
+        return _why_not(loaded, arguments.why_not, words, as_json=arguments.format == "json")
+    return _match(loaded, words, arguments.mode, as_json=arguments.format == "json")
 
 
 def _words(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -5,11 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import print_diff
+from privmigrate.cli import add_format, diff_of, print_diff
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
@@ -54,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", action="store_true", help="show what would change, write nothing")
     what.add_argument("--check", action="store_true", help="exit with 1 if anything would change")
     add("--prove", metavar="DIR", help="write tests that compare each call with the one before it")
-    add("--json", action="store_true", help="what was done and what was left, as data")
+    add_format(parser, "what was done and what was left, as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,11 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     changes = {Path(document.name): (document.data, after) for document, after in pairs}
     if arguments.prove:
         _write_proofs(Path(arguments.prove), proofs(told))
-    if arguments.diff:
-        _print_diff(changes)
-    if arguments.json:
-        print(json.dumps(told.as_json(), indent=2))
+    diff = list(_diff(changes)) if arguments.diff else []
+    if arguments.format == "json":
+        data = told.as_json() | ({"diff": "".join(diff)} if arguments.diff else {})
+        print(json.dumps(data, indent=2))
     else:
+        print_diff(diff)
         for line in tell(told, brief=arguments.diff or arguments.check):
             print(printable(line), file=sys.stderr if arguments.diff else sys.stdout)
     if changes and not arguments.diff and not arguments.check:
@@ -104,6 +104,8 @@ def _compute(arguments: argparse.Namespace) -> "Told":
             f"with --package {package} first)"
         )
     files, problems = read_files(arguments.paths, ())
+    if not files and not problems:
+        raise InputError(f"{' '.join(arguments.paths)}: error: no Python file there")
     texts = dict(_ours_to_change(files, folder, arguments.paths))
     findings = find_sites(arguments.paths)
     if findings.errors:
@@ -173,11 +175,10 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
     _say(f"wrote {count} into {folder}/ (run them with pytest)")
 
 
-def _print_diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
+def _diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> Iterator[str]:
     for path, texts in sorted(changes.items()):
-        before, after = (text.decode("utf-8", "replace").splitlines(True) for text in texts)
-        names = [printable(f"{side}/{path}") for side in "ab"]
-        print_diff(unified_diff(before, after, names[0], names[1]))
+        before, after = (text.decode("utf-8", "replace") for text in texts)
+        yield from diff_of([(str(path), before, after)])
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ import pwd
 import sys
 from collections.abc import Iterator
 
+from privmigrate.cli import add_format
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
 from privmigrate.shim import client, commands, install
@@ -63,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--service", metavar="NAME", help="one service (default: all)")
     status.add_argument("--config", metavar="FILE", help="a rootwrap.conf, installed or not")
     status.add_argument("--root", default="/", metavar="DIR", help="an image's tree")
-    status.add_argument("--json", action="store_true", help="for machines")
+    add_format(status)
     learned = actions.add_parser(
         "learned",
         help="what `mode = learn` has seen",
@@ -251,7 +252,7 @@ def _status(arguments: argparse.Namespace) -> int:
     found = [_service_status(name, root) for name in names]
     if arguments.config:
         found = [_config_status(arguments.config, ())]
-    if arguments.json:
+    if arguments.format == "json":
         print(json.dumps(found, indent=2))
     else:
         print(

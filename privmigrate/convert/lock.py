@@ -240,12 +240,19 @@ def write_sources(changes: Mapping[Path, tuple[bytes, bytes]]) -> None:
 
 
 def _stage_beside(path: Path, data: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=_STAGING, dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        _like(path, file.fileno(), 0o666)
+    name = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=_STAGING, dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            _like(path, file.fileno(), 0o666)
+    except OSError as error:
+        if name is not None:
+            os.unlink(name)  # noqa: PTH108 - as mkstemp gave it
+        error.filename = str(path)  # it has our name for it, or none
+        raise
     return Path(name)
 
 

@@ -81,8 +81,10 @@ def _expand(path: str) -> tuple[list[str], tuple[str, ...], list[str]]:
         except InputError as error:
             return found, (), [f"{error}; its exec_dirs are not used"]
         return found, folders, [f"exec_dirs are those of {conf}"] if folders else []
-    if not os.path.exists(path):  # noqa: PTH110
-        raise InputError(f"{path}: error: is neither a file nor a folder")
+    try:
+        os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        raise InputError(f"{path}: error: cannot be read: {error.strerror}") from error
     if not path.endswith(".conf"):
         return [path], (), []
     config = load_config(path, {})

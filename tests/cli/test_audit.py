@@ -355,3 +355,17 @@ def test_a_whole_image_from_sudoers_to_the_folders(tmp_path: Path, run: Run) -> 
     assert "PM41" not in run("--root", str(root))[1]
     page = run("--root", str(root), "--format", "html")[1]
     assert ">cinder<" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--score", "--format", "sarif", "x"], "--score is not to be had as sarif (text or json)"),
+        (["--explain", "PM105", "--json"], "--explain is not to be had as json (text)"),
+    ],
+)
+def test_a_format_that_would_be_passed_over_is_refused(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", *words]) == 255
+    assert capsys.readouterr().err == f"privmigrate: {why}\n"

@@ -76,6 +76,13 @@ def test_what_is_not_resolved_is_a_finding(run: Run, service: Path) -> None:
     assert "reasons: split 1\n" in out
 
 
+def test_a_folder_without_python_is_no_clean_service(run: Run, service: Path) -> None:
+    """A path that is misspelled in CI must not pass."""
+    (service / "docs").mkdir()
+    code, out, err = run("docs")
+    assert (code, out, err) == (2, "", "privmigrate: docs: error: no Python file there\n")
+
+
 def test_a_file_that_is_no_python_3_is_a_finding(run: Run, service: Path) -> None:
     """Nobody knows which calls it has."""
     (service / "old.py").write_text(MODULE + "    print 'x'\n")

@@ -271,7 +271,7 @@ def _conf_without_path(shell: Shell) -> list[str]:
         bad(
             "a missing path",
             lambda _: ["nowhere"],
-            "nowhere: error: is neither a file nor a folder",
+            "nowhere: error: cannot be read: No such file or directory",
         ),
         bad("no section", _given("x: CommandFilter, x, root\n"), "a.filters:1:"),
         bad("no filters", _given("[Other]\nx: y\n"), "a.filters: error: has no [Filters] section"),
@@ -373,7 +373,7 @@ def test_help_lists_the_commands() -> None:
     ("words", "message"),
     [
         ([], b"usage: privmigrate COMMAND"),
-        (["conver"], b"'conver' is no command (there are: "),
+        (["conver"], b"'conver' is no command (commands: "),
         (["convert"], b"the following arguments are required: PATH"),
         (["convert", "x", "--runtime", "y"], b"invalid choice: 'y'"),
         (["convert", "x", "--check", "--diff"], b"not allowed with argument"),
@@ -463,3 +463,9 @@ def test_names_that_the_terminal_cannot_show_are_no_error(tmp_path: Path) -> Non
     )
     assert done.returncode == 0
     assert b"n\\xe4me" in done.stdout
+
+
+def test_data_and_a_diff_are_one_value(shell: Shell) -> None:
+    path = shell.filters("ls: CommandFilter, ls, root")
+    assert shell(*("convert", path, "--diff", "--json")) == 0
+    assert "\n+def ls(" in json.loads(shell.out)["diff"]

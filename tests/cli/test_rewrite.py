@@ -1,6 +1,7 @@
 """``privmigrate rewrite``, from a service on rootwrap to one on entrypoints, and proven."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,7 @@ def test_a_proof_takes_no_place_of_a_persons_file(
     ("words", "why"),
     [
         (["rewrite", "svc", "--to", "svc.other"], "there is no such package"),
+        (["rewrite", "etc", "--to", "svc.privileged"], "etc: error: no Python file there"),
         (["rewrite", "svc", "--to", "svc"], "was not written by privmigrate"),
         (["rewrite", "svc/tests", "--to", "svc.privileged"], "has no etc/*/rootwrap.d beside it"),
         ([*REWRITE, "--filters", "nowhere"], "nowhere"),
@@ -253,3 +255,17 @@ def test_a_package_that_is_behind_is_said(
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rewrite", "--help"]) == 0
     assert "privmigrate rewrite manila --to manila.privileged" in capsys.readouterr().out
+
+
+def test_data_and_a_diff_are_one_value(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The diff is one that git takes, where a file ends without a newline too."""
+    driver = service / "svc" / "driver.py"
+    driver.write_text(driver.read_text().rstrip("\n"))
+    before = texts(service)
+    capsys.readouterr()
+    assert main([*REWRITE, "--diff", "--json"]) == 0
+    assert texts(service) == before
+    diff = json.loads(capsys.readouterr().out)["diff"]
+    subprocess.run(["git", "apply"], input=diff, text=True, check=True, capture_output=True)
+    assert b"files.chmod_777(" in driver.read_bytes()
+    assert main([*REWRITE, "--check"]) == 0

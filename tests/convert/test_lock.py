@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -260,3 +261,25 @@ def test_a_source_that_cannot_be_written_puts_all_back(
         write_sources(changes)
     assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "3"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_disk_that_is_full_is_told_of_the_file(tmp_path: Path) -> None:
+    """And what was begun beside it is gone."""
+    changes = changes_of(tmp_path, a=("1", "2"), b=("3", "4" * 100))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, usual[1]))
+    try:
+        with pytest.raises(InputError, match=r"/b: error: cannot be written: File too large"):
+            write_sources(changes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_the_file(tmp_path: Path) -> None:
+    changes = changes_of(tmp_path, a=("1", "2"))
+    (name,) = changes
+    gone = {Path("/proc", "version"): changes[name]}
+    with pytest.raises(InputError, match=r"/proc/version: error: cannot be written: "):
+        write_sources(gone)

@@ -229,7 +229,7 @@ def start_with(command: str) -> None:
         ("false", r"exited non-zero \(1\)"),
         ("true", "ended without connecting"),
         ("no-such-command", "no no-such-command in PATH"),
-        ("sh -c 'echo why >&2; exit 5'", r"exited non-zero \(5\)"),
+        ("sh -c 'echo why >&2; exit 5' x", r"exited non-zero \(5\): why \(it was: sh -c .* x --"),
     ],
 )
 def test_a_helper_that_fails_is_reported(command: str, why: str) -> None:

@@ -304,7 +304,8 @@ def test_more_connections_than_the_limit_are_hung_up(greeted: Raw) -> None:
     assert answer(socks[0]) == (RESULT, 1, greeted.pid)
     for sock in socks:
         sock.close()
-    wait_until(lambda: len(list(Path(f"/proc/{greeted.pid}/fd").iterdir())) < 50)
+    if os.geteuid() == 0:  # nobody else sees them: the daemon is not dumpable
+        wait_until(lambda: len(list(Path(f"/proc/{greeted.pid}/fd").iterdir())) < 50)
 
 
 NAMES_OF_NOTHING = [

@@ -4,7 +4,9 @@ import logging
 import threading
 
 import pytest
+from oslo_config import cfg
 
+from privmigrate.privsep.capabilities import CAP_CHOWN, CAP_KILL
 from privmigrate.privsep.client.answers import Listener
 from privmigrate.privsep.daemon.logs import ChannelHandler, pack_record
 from privmigrate.privsep.messages import LOG, ProtocolError
@@ -169,3 +171,18 @@ def test_records_are_packed_into_plain_values() -> None:
     packed = pack_record(record, "p")
     assert packed["msg"] == "m x"
     assert len(str(packed["rude"])) == 1000
+
+
+def test_what_the_configuration_leaves_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A command that then fails says no more than `Operation not permitted`."""
+    context = PrivContext("tests", cfg_section="privsep_less", capabilities=[CAP_CHOWN, CAP_KILL])
+    _ = context.conf
+    cfg.CONF.set_override("capabilities", [], group="privsep_less")
+    try:
+        context.start(Method.FORK)
+    finally:
+        context.stop()
+        cfg.CONF.clear_override("capabilities", group="privsep_less")
+    assert (
+        "(cfg_section=privsep_less): the configuration leaves out CAP_CHOWN CAP_KILL" in caplog.text
+    )

@@ -12,6 +12,7 @@ from privmigrate.privsep import marks, settings
 from privmigrate.privsep.client import launch
 from privmigrate.privsep.comm import FailedToDropPrivileges
 from privmigrate.privsep.daemon.answer_call import Turn, answer_call
+from privmigrate.privsep.daemon.collection import Collection
 from privmigrate.privsep.daemon.connection import Connection
 from privmigrate.privsep.marks import SLOTS, Evidence, Marks
 from privmigrate.privsep.messages import (
@@ -156,7 +157,12 @@ def test_who_hangs_up_before_the_mark_is_seen(staying: Staying, tmp_path: Path) 
 
     staying.connection.mark = HangUp(staying.connection)  # type: ignore[assignment]
     message: Message = (CALL, 1, calls.append.name, (str(tmp_path / "out"), "x"), {})
-    answer_call(staying.server, staying.connection, message, Turn(Cancellation()))
+    answer_call(
+        staying.server,
+        staying.connection,
+        message,
+        Turn(Cancellation(), Collection(staying.server.requests)),
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -144,7 +144,8 @@ def test_what_a_native_meets_on_its_way_is_left_to_the_tool(
 
 def test_errors_of_the_tool_have_its_words(executed: Executed) -> None:
     result = do(Executable("umount", dirs=DIRS), "/nowhere")
-    assert (result.exit_code, b"/nowhere" in result.stderr) == (32, True)
+    code = 32 if os.geteuid() == 0 else 1  # it does not look any further for others
+    assert (result.exit_code, b"/nowhere" in result.stderr) == (code, True)
     assert do(LS, "/nowhere") == (
         2,
         b"",

@@ -1,18 +1,19 @@
-"""A worker that holds connections which call again soon: nobody is kept waiting for it."""
+"""A worker that collects connections which call again soon: nobody is kept waiting for it."""
 
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from privmigrate.privsep.daemon import serve, worker
 from privmigrate.privsep.daemon.answer_call import Turn
-from privmigrate.privsep.daemon.connection import SOON, Connection
+from privmigrate.privsep.daemon.collection import Collection
+from privmigrate.privsep.daemon.connection import NOW, SOON, Connection
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.logs import ChannelHandler
 from privmigrate.privsep.marks import Evidence
@@ -24,8 +25,8 @@ from tests.privsep.conftest import wait_until
 from tests.privsep.service import calls
 
 
-class Held:
-    """A connection of a worker, and its client's end."""
+class Caller:
+    """A connection of the server, and its client's end."""
 
     def __init__(self, server: serve.Server, key: int) -> None:
         theirs, self.client = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -43,13 +44,17 @@ class Held:
     def is_answered(self) -> bool:
         return decode(self.client.recv(1000))[0] == RESULT
 
+    def noop(self) -> None:
+        self.call(calls.noop.name)
+        assert self.is_answered()
 
-class Staying(Held):
-    """A server in this process, and a worker that holds a connection, which has asked once.
+
+class Staying(Caller):
+    """A server in this process, workers of it, and a connection.
 
     Attributes:
-        waits: set once the worker waits for the next request.
-        goes_on: the worker has a processor again.
+        waits: set once a worker waits for the connection's next request, and for nothing else.
+        goes_on: that worker has a processor again.
     """
 
     def __init__(self) -> None:
@@ -64,7 +69,7 @@ class Staying(Held):
         self.waits, self.goes_on = threading.Event(), threading.Event()
         self.receive: Callable[..., int] = self.connection.read
         self.connection.read = self._read  # type: ignore[assignment]
-        self.turn = Turn(Cancellation())
+        self._running: list[tuple[worker.Worker, Future[None]]] = []
 
     def _read(self, buffer: bytearray, size: int, flags: int) -> int:
         if flags == SOON:
@@ -72,25 +77,36 @@ class Staying(Held):
             assert self.goes_on.wait(20)
         return self.receive(buffer, size, flags)
 
-    def hold(self, *held: Held) -> None:
-        """Serve these as the worker does that has them from the set."""
+    def work(self, pool: ThreadPoolExecutor) -> worker.Worker:
+        """Have one more worker serve until the end."""
         own = worker.Worker(self.server)
-        own.turn = self.turn
-        for other in held:
-            self.server.requests.modify(other.connection.fd, 0)
-            self.turn.held.append(other.connection)
-        self.server.serving[self.turn] = None
-        own.serve_held()
-        self.server.serving.pop(self.turn, None)
+        self._running.append((own, pool.submit(own.run)))
+        wait_until(lambda: hasattr(own, "turn"))
+        return own
 
-    def stay(self) -> None:
-        """Serve a first request, and what follows it."""
-        self.call(calls.noop.name)
-        self.hold(self)
+    def end(self) -> None:
+        """End each worker with its next call."""
+
+        def end_all(key: int, turn: Turn) -> None:
+            self.server.running.pop(key, None)
+            turn.is_last = True
+
+        self.goes_on.set()
+        self.server.end = end_all  # type: ignore[method-assign]
+        enders = [Caller(self.server, 99) for _, done in self._running if not done.done()]
+        for ender in enders:
+            ender.call("no.such:name")
+        for _, done in self._running:
+            assert done.exception(20) is None
 
     def ready(self) -> list[int]:
-        """What other workers would find in the set."""
+        """What workers would find in the set that are not there yet."""
         return [fd for fd, _ in self.server.requests.poll(0)]
+
+    def collected(self) -> int:
+        """How many connections one worker serves."""
+        collector = self.server.collector
+        return 0 if collector is None else len(collector.connections)
 
 
 @pytest.fixture
@@ -104,160 +120,297 @@ def staying(monkeypatch: pytest.MonkeyPatch) -> Generator[Staying]:
     monkeypatch.setattr(serve, "Forks", NoForks)
     monkeypatch.setattr(worker, "SHORT", 20.0)  # whatever else the machine does
     monkeypatch.setattr(worker, "_LONG", 20.0)
+    monkeypatch.setattr(worker, "_IDLE", 20.0)
     yield Staying()
     service.context.seal(sealed=False)
 
 
+@pytest.fixture
+def one(staying: Staying) -> Generator[worker.Worker]:
+    """The only worker that serves."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield staying.work(pool)
+        finally:
+            staying.end()
+
+
+@pytest.mark.usefixtures("one")
 def test_the_next_request_is_executed_where_it_is_waited_for(
     staying: Staying, tmp_path: Path
 ) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(staying.stay)
-        assert staying.is_answered()
-        assert staying.waits.wait(20)
-        staying.ask(tmp_path / "out")
-        staying.goes_on.set()
-        assert staying.is_answered()
-        assert done.exception() is None
+    staying.noop()
+    assert staying.waits.wait(20)
+    staying.ask(tmp_path / "out")
+    assert staying.ready() == []
+    staying.goes_on.set()
+    assert staying.is_answered()
     assert (tmp_path / "out").read_text() == "x"
-    assert not staying.turn.held
+    wait_until(lambda: staying.collected() == 1)
     assert staying.connection.misses == 1
     staying.ask(tmp_path / "out")
-    assert staying.ready() == [staying.connection.fd]
+    assert staying.is_answered()
 
 
 def test_what_nobody_waits_for_any_more_is_not_executed(
-    staying: Staying, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    staying: Staying, one: worker.Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon was stopped while it waited; the client asked meanwhile, and gave up."""
     monkeypatch.setattr(worker, "_LONG", 0.01)
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(staying.stay)
-        assert staying.waits.wait(20)
-        staying.ask(tmp_path / "out")
-        staying.client.close()
-        threading.Event().wait(0.02)
-        staying.goes_on.set()
-        assert done.exception() is None
+    staying.noop()
+    assert staying.waits.wait(20)
+    staying.ask(tmp_path / "out")
+    staying.client.close()
+    threading.Event().wait(0.02)
+    staying.goes_on.set()
+    wait_until(lambda: staying.connection.closed)
     assert not (tmp_path / "out").exists()
-    assert staying.connection.closed
+    assert one.turn.collection.connections == {}
 
 
 def test_who_dies_while_it_waits_has_begun_nothing(staying: Staying, tmp_path: Path) -> None:
     """A process that is being killed comes as far as the end of the system call it waits in."""
     # INV-15
+    own = worker.Worker(staying.server)
+    own.turn = Turn(Cancellation(), own._collection)
 
     def die_after_it(buffer: bytearray, size: int, flags: int) -> int:
         assert staying.receive(buffer, size, flags)
         raise KeyboardInterrupt
 
-    staying.goes_on.set()
-    staying.stay()
+    staying.call(calls.noop.name)
+    assert own._serve(staying.connection, NOW)
     assert not staying.evidence.shows_that_it_did_not_begin(staying.key, 1)
     staying.connection.read = die_after_it  # type: ignore[assignment]
     staying.ask(tmp_path / "out", number=2)
     with pytest.raises(KeyboardInterrupt):
-        staying.hold(staying)
+        own._serve(staying.connection, NOW)
     assert staying.evidence.shows_that_it_did_not_begin(staying.key, 2)
 
 
+@pytest.mark.usefixtures("one")
 def test_nobody_waits_where_nobody_else_does(staying: Staying) -> None:
     """The last free worker is everybody's."""
     staying.server.workers = 1
-    staying.stay()
+    for _ in range(3):
+        staying.noop()
     assert not staying.waits.is_set()
-    assert not staying.turn.held
 
 
+@pytest.mark.usefixtures("one")
 def test_who_waits_in_vain_soon_waits_no_more(staying: Staying) -> None:
     staying.goes_on.set()
-    for _ in range(4):
+    for misses in range(1, 5):
         staying.waits.clear()
-        staying.stay()
-        assert staying.waits.is_set()
+        staying.noop()
+        assert staying.waits.wait(20)
+        wait_until(lambda misses=misses: staying.connection.misses == misses)  # type: ignore[misc]
+        wait_until(lambda: staying.collected() == 1)
     staying.waits.clear()
     for _ in range(10):
-        staying.stay()
+        staying.noop()
     assert not staying.waits.is_set()
 
 
-def test_several_are_served_in_turn(staying: Staying, tmp_path: Path) -> None:
-    """Where nobody else looks, also one that was not held at first."""
-    staying.server.workers = 1
-    staying.server.short.add(calls.append.name)
-    second, third = Held(staying.server, 2), Held(staying.server, 3)
-    for _ in range(worker._IN_A_ROW):
-        for held in (staying, second):
-            held.ask(tmp_path / "of two")
-    third.ask(tmp_path / "of one")
-    staying.hold(staying, second)
-    assert third.is_answered()
-    assert (tmp_path / "of two").read_text() == "x" * 2 * worker._IN_A_ROW
-    assert not staying.turn.held
+@pytest.mark.usefixtures("one")
+def test_one_worker_serves_all_who_call_in_a_row(staying: Staying) -> None:
+    """Also who comes new, where nobody else looks."""
+    staying.goes_on.set()
+    others = [Caller(staying.server, key) for key in range(2, 6)]
+    for _ in range(3):
+        for caller in (staying, *others):
+            caller.call(calls.noop.name)
+        for caller in (staying, *others):
+            assert caller.is_answered()
+    wait_until(lambda: staying.collected() == 5)
+    assert staying.ready() == []
+
+
+def test_whoever_serves_a_new_one_leaves_it_to_who_collects(staying: Staying) -> None:
+    staying.goes_on.set()
+    callers = [Caller(staying.server, key) for key in range(2, 12)]
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            workers = [staying.work(pool), staying.work(pool)]
+            for _ in range(2):
+                for caller in callers:
+                    caller.noop()
+            wait_until(lambda: staying.collected() == len(callers))
+            assert sum(len(own.turn.collection.connections) for own in workers) == len(callers)
+        finally:
+            staying.end()
 
 
 def test_what_is_not_known_to_be_short_keeps_nobody_waiting(
-    staying: Staying, tmp_path: Path
+    staying: Staying, one: worker.Worker, tmp_path: Path
 ) -> None:
-    other = Held(staying.server, 2)
-    with ThreadPoolExecutor(1) as pool:
-        staying.call(calls.wait_for.name, str(tmp_path / "end"))
-        other.call(calls.noop.name)
-        done = pool.submit(staying.hold, staying, other)
-        wait_until(lambda: staying.ready() == [other.connection.fd])
-        (tmp_path / "end").touch()
-        staying.goes_on.set()
-        assert done.exception() is None
+    other = collect_two(staying)
+    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    wait_until(lambda: bool(staying.server.running))
+    other.call(calls.noop.name)
+    assert staying.ready() == [other.connection.fd]
+    assert not one.turn.collection.is_open
+    (tmp_path / "end").touch()
 
 
+def collect_two(staying: Staying) -> Caller:
+    """Have the worker collect the connection and another, which is given."""
+    staying.goes_on.set()
+    other = Caller(staying.server, 2)
+    for caller in (staying, other):
+        caller.noop()
+    wait_until(lambda: staying.collected() == 2)
+    return other
+
+
+@pytest.mark.usefixtures("one")
+def test_what_has_nothing_to_do_is_given_back(
+    staying: Staying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_IDLE", 0.05)
+    other = collect_two(staying)
+    wait_until(lambda: staying.collected() == 0)
+    for caller in (staying, other):
+        caller.noop()
+
+
+@pytest.mark.usefixtures("one")
 def test_what_takes_long_against_expectation_keeps_nobody_waiting(
     staying: Staying, tmp_path: Path
 ) -> None:
     """The main thread finds the same call running twice."""
     staying.server.short.add(calls.wait_for.name)
-    other = Held(staying.server, 2)
-    with ThreadPoolExecutor(1) as pool:
-        staying.call(calls.wait_for.name, str(tmp_path / "end"))
-        other.call(calls.noop.name)
-        done = pool.submit(staying.hold, staying, other)
-        wait_until(lambda: bool(staying.server.running))
-        assert staying.server.asked
-        assert staying.ready() == []
-        staying.server._wanted = 0  # start none
-        staying.server._look_after_workers()
-        assert staying.ready() == []
+    other = collect_two(staying)
+    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    wait_until(lambda: bool(staying.server.running))
+    assert staying.server.asked
+    other.call(calls.noop.name)
+    assert staying.ready() == []
+    staying.server._wanted = 0  # start none
+    staying.server._look_after_workers()
+    assert staying.ready() == []
+    threading.Event().wait(2 * serve.STUCK_SECONDS)
+    staying.server._look_after_workers()
+    assert staying.ready() == [other.connection.fd]
+    (tmp_path / "end").touch()
+
+
+def test_the_main_thread_looks_for_as_long_as_there_are_calls(
+    staying: Staying, one: worker.Worker
+) -> None:
+    """No call that follows another pays for asking it to."""
+    server = staying.server
+    server._wanted = 0
+    other = collect_two(staying)
+    staying.noop()
+    assert server.asked
+    for _ in range(3):
         threading.Event().wait(2 * serve.STUCK_SECONDS)
-        staying.server._look_after_workers()
-        assert staying.ready() == [other.connection.fd]
-        (tmp_path / "end").touch()
-        staying.goes_on.set()
-        assert done.exception() is None
+        server._look_after_workers()
+        assert server.asked
+        staying.noop()
+        wait_until(lambda: staying.collected() == 2)
+    server._look_after_workers()
+    for _ in range(2):
+        threading.Event().wait(2 * serve.STUCK_SECONDS)
+        server._look_after_workers()
+    assert not server.asked
+    assert one.turn.collection.is_open
+    other.noop()
+    assert server.asked
 
 
-def test_what_is_given_up_keeps_nobody_waiting(staying: Staying, tmp_path: Path) -> None:
+def test_fewer_workers_serve_where_no_more_can_be_had(
+    staying: Staying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mock, because no limit of threads binds root."""
+
+    def start(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(serve, "start_new_thread", start)
+    staying.server._wanted = 5
+    staying.server._add_workers()
+    staying.server._add_workers()
+    assert staying.server.workers == 2
+    staying.server.workers = 0
+    staying.server._wanted = 1
+    with pytest.raises(RuntimeError, match="thread"):
+        staying.server._add_workers()
+
+
+def test_what_is_given_up_keeps_nobody_waiting(
+    staying: Staying, one: worker.Worker, tmp_path: Path
+) -> None:
     staying.server.short.add(calls.wait_for.name)
-    other = Held(staying.server, 2)
-    with ThreadPoolExecutor(1) as pool:
-        staying.call(calls.wait_for.name, str(tmp_path / "end"))
-        other.call(calls.noop.name)
-        done = pool.submit(staying.hold, staying, other)
-        wait_until(lambda: bool(staying.server.running))
-        staying.server.hang_up(staying.connection)
-        assert staying.ready() == [other.connection.fd]
-        (tmp_path / "end").touch()
-        assert done.exception() is None
-    assert staying.turn.is_last
+    other = collect_two(staying)
+    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    wait_until(lambda: bool(staying.server.running))
+    other.call(calls.noop.name)
+    staying.server.hang_up(staying.connection)
+    assert staying.ready() == [other.connection.fd]
+    (tmp_path / "end").touch()
+    wait_until(lambda: one.turn.is_last)
 
 
+@pytest.mark.usefixtures("one")
 def test_only_entrypoints_are_remembered(staying: Staying) -> None:
     """A client may name what it likes, as often as it likes."""
-    other = Held(staying.server, 2)
+    staying.goes_on.set()
+    other = Caller(staying.server, 2)
     for number in range(5):
-        for held in (staying, other):
-            held.call(f"no.such:name{number}")
-        staying.goes_on.set()
-        staying.hold(staying, other)
+        for caller in (staying, other):
+            caller.call(f"no.such:name{number}")
+            assert not caller.is_answered()
     assert staying.server.short == set()
+
+
+def test_what_comes_late_into_a_collection_is_given_back(staying: Staying) -> None:
+    """Another worker was about to add it when all was given back."""
+    own = Collection(staying.server.requests)
+    staying.server.requests.modify(staying.connection.fd, 0)
+    own.give_back(staying.server.arm)
+    own.add(staying.connection, staying.server.arm)
+    assert own.connections == {}
+    assert staying.connection.collection is None
+    staying.call(calls.noop.name)
+    assert staying.ready() == [staying.connection.fd]
+
+
+def test_nothing_is_lost_where_all_is_given_back_all_the_time(
+    staying: Staying,
+) -> None:
+    """Workers that collect, hand over and are disturbed: each call is answered, and once."""
+    staying.goes_on.set()
+    over = threading.Event()
+
+    def disturb() -> None:
+        while not over.wait(0.0002):
+            for turn in tuple(staying.server._turns):
+                staying.server.give_back(turn)
+            staying.server.short.clear()
+
+    def call_on(caller: Caller) -> None:
+        for number in range(300):
+            caller.call(calls.noop.name, number=number)
+            assert decode(caller.client.recv(1000))[:2] == (RESULT, number)
+
+    callers = [staying, *(Caller(staying.server, key) for key in range(2, 9))]
+    with ThreadPoolExecutor(4 + len(callers) + 1) as pool:
+        for _ in range(4):
+            staying.work(pool)
+        staying.server.workers = 4
+        disturbing = pool.submit(disturb)
+        calling = [pool.submit(call_on, caller) for caller in callers]
+        errors = [done.exception() for done in calling]
+        over.set()
+        staying.end()
+        assert disturbing.exception() is None
+    assert errors == [None] * len(callers)
+    for caller in callers:
+        caller.client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            caller.client.recv(1000)
 
 
 @pytest.mark.parametrize("size", [1, 2, 8])

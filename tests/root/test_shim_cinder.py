@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 
 from privmigrate.cli import main
 from privmigrate.shim import client
+from tests.conftest import SERVICES
 
 pytestmark = pytest.mark.root
 
-VENV = Path("/var/lib/privmigrate-services/venv")
+VENV = SERVICES / "venv"
 DRIVER = Path(__file__).with_name("cinder_driver.py")
 PROJECT = DRIVER.parent.parent.parent
 USER = "nobody"
@@ -57,28 +59,40 @@ class Host:
 def host() -> Iterator[Host]:
     folder = Path(tempfile.mkdtemp(prefix="privmigrate-cinder-", dir="/opt"))
     folder.chmod(0o755)
-    shutil.copytree(VENV / "etc/cinder/rootwrap.d", folder / "rootwrap.d")
-    config = folder / "rootwrap.conf"
-    config.write_text(
-        f"[DEFAULT]\nfilters_path={folder}/rootwrap.d\n"
-        f"exec_dirs=/sbin,/usr/sbin,/bin,/usr/bin,{VENV}/bin\ndaemon_timeout=3\n"
-    )
-    accepted = [f"--accept-writable={folder}" for folder in (PROJECT, "/var/tmp", "/tmp")]
-    words = ["--config", str(config), "--user", USER]
-    assert main(["shim", "install", *SERVICE, *words, *accepted]) == 0
-    (folder / "disk").touch()
-    os.truncate(folder / "disk", 64 << 20)
-    disk = _output("losetup", "--find", "--show", str(folder / "disk"))
-    file = folder / "file"
-    file.touch()
-    group = f"pm-{os.getpid()}"
-    yield Host(config, disk, file, group)
-    _output("vgremove", "-qq", "--force", group)
-    _output("losetup", "--detach", disk)
-    assert main(["shim", "uninstall", *SERVICE]) == 0
+    # what one test leaves behind would fail every later run
+    with ExitStack() as cleared:
+        cleared.callback(shutil.rmtree, folder)
+        cleared.callback(_forget_index, folder)
+        shutil.copytree(VENV / "etc/cinder/rootwrap.d", folder / "rootwrap.d")
+        config = folder / "rootwrap.conf"
+        config.write_text(
+            f"[DEFAULT]\nfilters_path={folder}/rootwrap.d\n"
+            f"exec_dirs=/sbin,/usr/sbin,/bin,/usr/bin,{VENV}/bin\ndaemon_timeout=3\n"
+        )
+        accepted = [f"--accept-writable={folder}" for folder in (PROJECT, "/var/tmp", "/tmp")]
+        words = ["--config", str(config), "--user", USER]
+        assert main(["shim", "install", *SERVICE, *words, *accepted]) == 0
+        cleared.callback(main, ["shim", "uninstall", *SERVICE])
+        (folder / "disk").touch()
+        os.truncate(folder / "disk", 64 << 20)
+        disk = _output("losetup", "--find", "--show", str(folder / "disk"))
+        cleared.callback(_output, "losetup", "--detach", disk)
+        file = folder / "file"
+        file.touch()
+        group = f"pm-{os.getpid()}"
+        cleared.callback(_remove_group, group)
+        yield Host(config, disk, file, group)
+
+
+def _remove_group(name: str) -> None:
+    """Remove a volume group, if the test came so far as to make it."""
+    if name in _output("vgs", "--noheadings", "-o", "vg_name").split():
+        _output("vgremove", "-qq", "--force", name)
+
+
+def _forget_index(folder: Path) -> None:
     for path in Path(client.INDEX_DIR).glob(f"*{folder.name}*"):
         path.unlink()
-    shutil.rmtree(folder)
 
 
 def _output(*words: str) -> str:

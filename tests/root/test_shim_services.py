@@ -12,11 +12,12 @@ import oslo_rootwrap
 import pytest
 
 from privmigrate.shim.script import render_client
+from tests.conftest import SERVICES
 
 pytestmark = pytest.mark.root
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-SERVICES = Path("/var/lib/privmigrate-services/venv/bin/python")
+PYTHON = SERVICES / "venv/bin/python"
 USER = "nobody"
 # neutron imports libraries for messaging and reports, which take no part in executing; its client
 # of the daemon is oslo.rootwrap's, from our own environment where its own has none.
@@ -85,7 +86,7 @@ def service() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(not SERVICES.exists(), reason="no real services: run tools/services_venv")
+@pytest.mark.skipif(not PYTHON.exists(), reason="no real services: run tools/services_venv")
 @pytest.mark.parametrize("daemon", [False, True])
 def test_neutron_executes(service: Path, daemon: bool) -> None:  # noqa: FBT001 - a parameter
     config = service / "rootwrap.conf"
@@ -93,7 +94,7 @@ def test_neutron_executes(service: Path, daemon: bool) -> None:  # noqa: FBT001 
     one_shot = f"sudo -n {service}/x-rootwrap {config}"
     packages = str(Path(oslo_rootwrap.__file__).parent.parent)
     done = subprocess.run(
-        [SERVICES, "-W", "ignore", "-c", SOURCE, one_shot, helper, packages],
+        [PYTHON, "-W", "ignore", "-c", SOURCE, one_shot, helper, packages],
         capture_output=True,
         text=True,
         check=False,

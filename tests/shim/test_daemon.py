@@ -29,10 +29,11 @@ sh: CommandFilter, sh, root
 cat: CommandFilter, cat, root
 missing: CommandFilter, /nowhere/missing, root
 """
+PYENV = Path.home() / ".pyenv" / "versions"
 # and whatever else somebody wants to try
 PYTHONS = [
     Path(sys.executable),
-    *sorted(Path("/root/.pyenv/versions").glob("3.1[0-9].*/bin/python")),
+    *(sorted(PYENV.glob("3.1[0-9].*/bin/python")) if os.access(PYENV, os.R_OK | os.X_OK) else ()),
     *(Path(path) for path in os.environ.get("PRIVMIGRATE_PYTHONS", "").split(":") if path),
 ]
 

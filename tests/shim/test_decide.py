@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -133,7 +134,7 @@ def test_real_filters_decide_as_under_oslo_rootwrap(
             if argv:
                 asked += 1
                 assert ours(index, argv) == oracle.decide(argv), argv
-    assert asked > 1000
+    assert asked > (1000 if len(real_filters) > 100 else 100)  # the corpus is not everywhere
 
 
 STRANGE = """
@@ -159,7 +160,7 @@ d2: IpNetnsExecFilter, ip, nobody
 d3: IpFilter, ip, root
 e1: KillFilter, root, /bin/sleep, -9, -HUP
 e2: KillFilter, root, sleep
-e3: KillFilter, root, python3.11, -9
+e3: KillFilter, root, PYTHON, -9
 f1: PathFilter, chown, root, nova, /var/lib
 f2: PathFilter, /bin/ls, root, pass, /etc, x
 g1: ReadFileFilter, /etc/hostname
@@ -175,7 +176,8 @@ WORDS = ["env", "A=1", "B=2", "A=", "=x", "LC_ALL=C", "sh", "/bin/ls", "ls", "LS
 
 
 def test_strange_filters_decide_as_under_oslo_rootwrap(write_config: WriteConfig) -> None:
-    config = write_config(STRANGE)
+    # the program of a pid that the command lines name
+    config = write_config(STRANGE.replace("PYTHON", "python{}.{}".format(*sys.version_info)))
     oracle, index = Oracle(config), load(config)
     rng = random.Random(7)
     words = [*WORDS, str(os.getpid())]
@@ -188,8 +190,11 @@ def test_strange_filters_decide_as_under_oslo_rootwrap(write_config: WriteConfig
         answer = oracle.decide(argv)
         answers.add(answer[0] if answer[0] != 96 else answer[2])
         assert ours(index, argv) == answer, argv
-    # the command lines reach most filters, so that agreement means something
-    assert {"a1", "a2", "a3", "b1", "b3", "c2", "d3", "e3", "f1", "g1", "g2", 99} <= answers
+    # the command lines reach most filters, so that agreement means something; a program is known
+    # by its name where the system has it
+    ours_too = {"e3"} if Path(sys.executable).resolve().parent == Path("/usr/bin") else set()
+    wanted = {"a1", "a2", "a3", "b1", "b3", "c2", "d3", "f1", "g1", "g2", 99}
+    assert wanted | ours_too <= answers
 
 
 @pytest.mark.parametrize("pattern", ["a", "a.", "(a|b)", "a|b", "[^/]*", r"\d+", r"(?P<n>a)(?P=n)",

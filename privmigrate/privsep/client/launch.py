@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -9,9 +10,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from privmigrate.linux.process import Process, read_peer
 from privmigrate.linux.spawn import Program, spawn
@@ -41,6 +43,9 @@ _LOG: Final = logging.getLogger(__name__)
 _STEP_SECONDS: Final = 0.05
 START_SECONDS: Final = 120.0
 """How long a daemon may take to answer HELLO: sudo may ask somebody, imports may be slow."""
+
+_LAST_LINES: Final = 5
+_REST_SECONDS: Final = 1.0
 
 Become = Callable[[socket.socket, "PrivContext", "Settings"], None]
 """What turns a forked child into the daemon, and does not return."""
@@ -101,13 +106,28 @@ def _listen(listener: socket.socket, path: str) -> None:
     listener.listen(1)
 
 
+class _Helper(NamedTuple):
+    """The helper's process, and what it says on stderr."""
+
+    process: Process
+    follower: threading.Thread
+    said: deque[str]
+    words: list[str]
+
+    def why(self) -> str:
+        """The end of what it said, which is sudo's reason or the helper's own, and the command."""
+        self.follower.join(_REST_SECONDS)
+        said = f": {'; '.join(self.said)}" if self.said else ""
+        return f"{said} (it was: {shlex.join(self.words)})"
+
+
 def find_object(path: str) -> object:
     """The object of a dotted name, if this process has imported its module."""
     module, _, name = path.rpartition(".")
     return getattr(sys.modules.get(module), name, None)
 
 
-def _start(words: list[str]) -> Process:
+def _start(words: list[str]) -> _Helper:
     executable = shutil.which(words[0])
     if executable is None:
         raise FailedToDropPrivileges(f"the privsep helper cannot start: no {words[0]} in PATH")
@@ -130,13 +150,15 @@ def _start(words: list[str]) -> Process:
     finally:
         os.close(theirs)
     os.set_blocking(ours, False)
-    threading.Thread(
-        target=_follow, args=(ours, process), name="privsep_stderr", daemon=True
-    ).start()
-    return process
+    said: deque[str] = deque(maxlen=_LAST_LINES)
+    follower = threading.Thread(
+        target=_follow, args=(ours, process, said), name="privsep_stderr", daemon=True
+    )
+    follower.start()
+    return _Helper(process, follower, said, words)
 
 
-def _follow(fd: int, process: Process) -> None:
+def _follow(fd: int, process: Process, said: deque[str]) -> None:
     """Reap the helper, and log what it and then the daemon write to stderr, until both are gone."""
     rest = b""
     running = True
@@ -152,20 +174,21 @@ def _follow(fd: int, process: Process) -> None:
                 continue
             *lines, rest = (rest + data).split(b"\n") if data else (rest, b"")
             for line in lines:
-                if line.strip():
-                    _LOG.warning("privsep log: %s", os.fsdecode(line.rstrip()))
+                if text := os.fsdecode(line.rstrip()):
+                    said.append(text.lstrip())
+                    _LOG.warning("privsep log: %s", text)
             if not data:
                 process.wait()
                 process.close()
                 return
 
 
-def _accept(listener: socket.socket, process: Process) -> socket.socket:
+def _accept(listener: socket.socket, helper: _Helper) -> socket.socket:
     """Wait for the daemon to connect, or for its helper to fail."""
     deadline = time.monotonic() + START_SECONDS
     listener.settimeout(_STEP_SECONDS)
     while True:
-        code = process.poll()
+        code = helper.process.poll()
         try:
             control, _ = listener.accept()
         except TimeoutError:
@@ -174,13 +197,19 @@ def _accept(listener: socket.socket, process: Process) -> socket.socket:
             control.setblocking(True)
             return above_standard(control)
         if code:
-            raise FailedToDropPrivileges(f"privsep helper command exited non-zero ({code})")
+            raise FailedToDropPrivileges(
+                f"privsep helper command exited non-zero ({code}){helper.why()}"
+            )
         if code == 0:
-            raise FailedToDropPrivileges("the privsep helper ended without connecting")
+            raise FailedToDropPrivileges(
+                f"the privsep helper ended without connecting{helper.why()}"
+            )
         if time.monotonic() > deadline:
             with suppress(PermissionError):  # sudo is not ours to signal
-                process.send(signal.SIGKILL)
-            raise FailedToDropPrivileges("the privsep helper did not connect in time")
+                helper.process.send(signal.SIGKILL)
+            raise FailedToDropPrivileges(
+                f"the privsep helper did not connect in time{helper.why()}"
+            )
 
 
 def _greet(

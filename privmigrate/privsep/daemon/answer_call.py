@@ -6,7 +6,6 @@ Nothing that an entrypoint does may end a worker, and every call that was begun 
 import time
 import traceback
 from _thread import get_ident
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.privsep.daemon.connection import Connection
@@ -21,6 +20,7 @@ from privmigrate.privsep.running import Cancellation
 from privmigrate.privsep.sendable import explain_unsendable
 
 if TYPE_CHECKING:
+    from privmigrate.privsep.daemon.collection import Collection
     from privmigrate.privsep.daemon.serve import Server
 
 
@@ -31,18 +31,18 @@ class Turn:
         cancellation: ends what the thread executes.
         fds: descriptors that came with the message; whoever handles it owns them.
         ended: when the thread's last call came back from its entrypoint (time.monotonic).
-        held: connections that the thread serves one after the other, and nobody else meanwhile.
+        collection: the connections that the thread serves one after the other.
         thread: the thread's identifier.
         is_last: the thread was replaced by another, and ends.
     """
 
-    __slots__ = ("cancellation", "ended", "fds", "held", "is_last", "thread")
+    __slots__ = ("cancellation", "collection", "ended", "fds", "is_last", "thread")
 
-    def __init__(self, cancellation: Cancellation, fds: tuple[int, ...] = ()) -> None:
+    def __init__(self, cancellation: Cancellation, collection: "Collection") -> None:
         self.cancellation = cancellation
-        self.fds = fds
+        self.collection = collection
+        self.fds: tuple[int, ...] = ()
         self.ended = 0.0
-        self.held: deque[Connection] = deque()
         self.thread = get_ident()
         self.is_last = False
 
@@ -57,6 +57,8 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
     _, number, name, args, kwargs = fields
     key = next(server.keys)
     server.running[key] = (connection, number, turn)
+    if not server.asked:
+        server.ask_if_needed(turn)
     try:
         # INV-15: before the look, so that whoever hung up and found no mark knows that we shall see
         # it; and before anything is executed

@@ -24,6 +24,7 @@ from privmigrate.privsep.wire import receive_parts, send_control, send_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from privmigrate.privsep.daemon.collection import Collection
     from privmigrate.privsep.daemon.requests import Row
 
 STALL_SECONDS: Final = 30
@@ -59,6 +60,7 @@ class Connection:
     Attributes:
         key: the client's name for it.
         shared: it carries several calls at a time.
+        collection: whose own epoll set watches it; changed by whoever has the connection.
         misses: how often in a row the next request was not there yet; see `Worker`.
         mark: the byte in which an executed call leaves its number; see `marks`.
         read: receives a datagram into a buffer, as `recv_into`.
@@ -72,6 +74,7 @@ class Connection:
         "_pack",
         "_write",
         "closed",
+        "collection",
         "fd",
         "key",
         "mark",
@@ -93,6 +96,7 @@ class Connection:
         self.state = State.GREETING
         self.rows: Mapping[object, Row] = {}
         self.shared = shared
+        self.collection: Collection | None = None
         self.misses = 0
         self.mark = memoryview(bytearray(1))
         self.closed = False

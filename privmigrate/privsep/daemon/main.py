@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Final, NamedTuple, NoReturn, cast
@@ -238,7 +239,7 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
     except PrivmigrateError as error:
         _refuse(sock, str(error))
         return getattr(error, "exit_code", 1)
-    for remark in dropped.remarks:
+    for remark in (*dropped.remarks, *_left_out(context, own)):
         _LOG.warning("%s", remark)
     _LOG.info(
         "privsep daemon running as pid %s, uid %s, gid %s, with %s",
@@ -269,6 +270,14 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
     except _Ended:
         pass
     return 0
+
+
+def _left_out(context: Context, own: Settings) -> Iterator[str]:
+    """What the source asks for and the configuration does not give: calls fail for want of it."""
+    if isinstance(context, PrivContext):
+        asked = CapabilitySet.from_numbers(context.capabilities)
+        if missing := asked - CapabilitySet.from_numbers(own.capabilities):
+            yield f"{context}: the configuration leaves out {' '.join(missing.names)}"
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

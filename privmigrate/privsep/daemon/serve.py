@@ -10,11 +10,11 @@ a worker uses it: its number may already be another connection. Noticing hang-up
 when all of them are busy with calls that were given up, nobody would notice.
 
 Solution: workers wait in `requests`; the one that is woken reads one message, executes and answers,
-and arms the connection again, or holds it for a while (`Worker`). The main thread waits in
-`_events` for the control connection, for hang-ups of all connections, which cost nothing while
-there are none, and for being asked to look after workers that are stuck. A call whose client hung
-up is cancelled: its command is killed, and where that does not end it, another worker takes the
-place of the one that is busy.
+and arms the connection again, or has it collected by one of them (`Worker`). The main thread waits
+in `_events` for the control connection, for hang-ups of all connections, which cost nothing while
+there are none, and for being asked to look after workers that are stuck, which it goes on with for
+as long as there are calls. A call whose client hung up is cancelled: its command is killed, and
+where that does not end it, another worker takes the place of the one that is busy.
 
 Trade-offs: Python code that ignores that nobody waits runs to its end in a thread that is no
 longer counted; at most ABANDONED such threads are replaced.
@@ -32,6 +32,7 @@ from contextlib import suppress
 from typing import Final
 
 from privmigrate.privsep.daemon.answer_call import Call, Turn
+from privmigrate.privsep.daemon.collection import HUNG_UP, Collection
 from privmigrate.privsep.daemon.connection import Connection, State
 from privmigrate.privsep.daemon.forks import Forks
 from privmigrate.privsep.daemon.load import Entrypoints
@@ -58,7 +59,6 @@ SWITCH_SECONDS: Final = 0.001
 """Python code in one call delays the others by this much; the interpreter's default is five."""
 
 _WORK: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
-_HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _AT_FIRST: Final = 2
 _LOOKS: Final = 3
 """When all workers were found stuck so often in a row, there should be more of them; once may only
@@ -76,7 +76,8 @@ class Server:
             that is given up is taken out.
         requests: the epoll set in which workers wait for requests.
         workers: how many there are; those that were given up do not count.
-        serving: those of them that do not wait in the set.
+        size: how many there may be.
+        collector: of the worker that serves the connections whose calls are short.
         short: the entrypoints whose last call was short.
         stopping: the client is gone, and calls are only waited for.
         asked: the main thread looks after the workers every now and then.
@@ -102,10 +103,12 @@ class Server:
         self._control = Connection(control, 0)
         self._control.enter(State.GREETING, ROWS[State.GREETING])
         self._handler = handler
-        self._size = size
+        self.size = size
         self._wanted = min(size, _AT_FIRST)
         self.workers = 0
-        self.serving: dict[Turn, None] = {}
+        self.collector: Collection | None = None
+        self._turns: dict[Turn, None] = {}
+        self._ended = 0.0
         self.short: set[object] = set()
         self.asked = False
         self._suspects: frozenset[int] = frozenset()
@@ -113,11 +116,11 @@ class Server:
         self._looks = 0
         self._abandoned = 0
         self._counting = allocate_lock()
-        self._no_calls = Cancellation()
         self.stopping = False
         self._connections: dict[int, Connection] = {}
         self.requests = select.epoll()
         self.marks = Marks()
+        self._turn = Turn(Cancellation(), Collection(self.requests))
         self._events = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._forks = Forks(handler, self._list_descriptors)
@@ -158,7 +161,8 @@ class Server:
         except (EOFError, OSError, ProtocolError):
             return False
         try:
-            self.dispatch(self._control, message, Turn(self._no_calls, fds))
+            self._turn.fds = fds
+            self.dispatch(self._control, message, self._turn)
         except (OSError, ProtocolError):
             return False
         return True
@@ -205,7 +209,6 @@ class Server:
             # find it any more ends, and so its cancellation never meets a later call
             if self.stopping or self.running.pop(key, None) is not None:
                 turn.cancellation.cancel()
-                self.serving.pop(turn, None)
                 self.give_back(turn)
                 if not self.stopping:
                     with self._counting:
@@ -227,22 +230,22 @@ class Server:
             self._looks = self._looks + 1 if len(stuck) >= self.workers else 0
             if self._looks >= _LOOKS:
                 self._looks = 0
-                self._wanted = min(self._size, 2 * self._wanted)
-            self.asked = False  # before the look: a worker holds first, and then looks at this
-            if self._may_get_stuck():
+                self._wanted = min(self.size, 2 * self._wanted)
+            self.asked = False
+            if self._goes_on(stuck):
                 self.asked = True
-                self._suspects = running
                 self._decide_at = time.monotonic() + STUCK_SECONDS
-            else:
-                self._suspects = frozenset()
         self._add_workers()
 
-    def _may_get_stuck(self) -> bool:
-        """Whether somebody would wait for one of the calls that are being executed."""
-        serving = tuple(self.serving)
-        if len(serving) >= self.workers and self.workers < self._size:
+    def _goes_on(self, stuck: frozenset[int]) -> bool:
+        """Whether somebody may wait for one of the calls that are being executed now, or soon."""
+        self._suspects = running = frozenset(self.running)
+        turns = tuple(self._turns)
+        ended, self._ended = self._ended, max((turn.ended for turn in turns), default=0.0)
+        if running - stuck or len(running) >= self.workers < self.size:
             return True
-        return any(turn.held for turn in serving)
+        # to ask for the next look would cost the calls that follow more than the looks cost
+        return ended != self._ended and any(turn.collection.connections for turn in turns)
 
     def _add_workers(self) -> None:
         # by the main thread alone, so that what threads pass on to threads (capabilities) is whole
@@ -250,11 +253,19 @@ class Server:
             missing = self._wanted - self.workers
             self.workers += max(missing, 0)
         for _ in range(missing):
-            start_new_thread(Worker(self).run, ())
+            try:
+                start_new_thread(Worker(self).run, ())
+            except (OSError, RuntimeError):  # no more descriptors, or threads
+                with self._counting:
+                    self.workers -= 1
+                    self._wanted = self.workers
+                if not self._wanted:
+                    raise
 
     def _list_descriptors(self) -> tuple[int, ...]:
         pollers = (self.requests.fileno(), self._events.fileno(), self._wake)
-        return (self._control.fd, *pollers, *self._connections)
+        own = (turn.collection.fileno() for turn in (self._turn, *self._turns))
+        return (self._control.fd, *pollers, *own, *self._connections)
 
     def _stop(self) -> None:
         self.stopping = True
@@ -268,12 +279,28 @@ class Server:
 
     # -- for the workers
 
-    def take(self, fd: int, events: int, turn: Turn) -> None:
-        """Have a worker hold the connection that the epoll set has given it."""
-        connection = self._connections.get(fd)
+    def enlist(self, turn: Turn) -> None:
+        """Note a worker that begins."""
+        self._turns[turn] = None
+
+    def take(self, fd: int, events: int) -> Connection | None:
+        """Give the connection that the epoll set has given to a worker."""
         # who hung up waits for nothing: the request is not even read
-        if connection is not None and not events & _HUNG_UP:
-            turn.held.append(connection)
+        return None if events & HUNG_UP else self._connections.get(fd)
+
+    def keep(self, connection: Connection, collection: Collection) -> None:
+        """Have a connection's next request, which is expected soon, served by who collects."""
+        collector = self.collector
+        if collector is None:
+            self.collector = collector = collection
+            collection.is_open = True
+        elif collector is not collection and collection.is_open:
+            # both began at once: two would contend
+            self._give_back(collection)
+        try:
+            collector.add(connection, self.arm)
+        except OSError:  # no more memory, or a limit of epoll(7)
+            self.arm(connection)
 
     def arm(self, connection: Connection) -> None:
         """Have the next request of a connection wake a worker; raise OSError if it has ended."""
@@ -281,24 +308,31 @@ class Server:
 
     def give_back(self, turn: Turn) -> None:
         """Have all workers look after what one holds; whoever takes it from there, has it."""
-        with suppress(IndexError):
-            while True:
-                connection = turn.held.popleft()
-                with suppress(OSError):
-                    self.arm(connection)
+        self._give_back(turn.collection)
+
+    def _give_back(self, collection: Collection) -> None:
+        if self.collector is collection:
+            self.collector = None
+        collection.give_back(self.arm)
 
     def expect_short(self, name: object) -> None:
         """Note that a call of this entrypoint, if it is one, was short."""
         if self.entrypoints.has(name):
             self.short.add(name)
 
-    def ask(self) -> None:
-        """Have the main thread look whether somebody waits for a call that takes long."""
-        self.asked = True
-        os.eventfd_write(self._wake, 1)
+    def ask_if_needed(self, turn: Turn) -> None:
+        """Have the main thread look after a call that others may wait for; it is in `running`.
 
-    def retire(self) -> None:
+        In this order: either the main thread finds the call there, or we find that it was not
+        asked.
+        """
+        if turn.collection.connections or len(self.running) >= self.workers < self.size:
+            self.asked = True
+            os.eventfd_write(self._wake, 1)
+
+    def retire(self, turn: Turn) -> None:
         """Note that a worker which was given up has ended."""
+        self._turns.pop(turn, None)
         with self._counting:
             self.workers -= self._abandoned > ABANDONED
             self._abandoned -= 1
@@ -308,6 +342,8 @@ class Server:
         """Wait for the rest of a large message: as busy as with a call, for a client may dawdle."""
         key = next(self.keys)
         self.running[key] = (connection, -1, turn)
+        if not self.asked:
+            self.ask_if_needed(turn)
         try:
             return connection.receive_rest(head)
         finally:

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.conftest import SERVICES
 from tools import stage as staging
 
 HERE: Final = Path(__file__).resolve().parent
-SERVICES: Final = Path("/var/lib/privmigrate-services")
 USER: Final = f"pm-svc-{os.getpid()}"
 CONTEXTS: Final = (
     r"os_brick\.privileged\.[a-z_]+",
