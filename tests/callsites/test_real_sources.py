@@ -265,7 +265,7 @@ def test_reasons_that_were_read_by_hand(place: str, reasons: tuple[Reason, ...])
     assert not site.typable
 
 
-GIVEN: Final = {
+GIVEN: Final[dict[str, dict[str, int | str]]] = {
     "os-brick-7.1.1": {
         "ISCSIConnector._run_iscsiadm": 6,
         "ISCSIConnector._run_iscsiadm_bare": 7,
