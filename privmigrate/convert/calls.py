@@ -46,7 +46,7 @@ def from_calls(
     keep_unreferenced: bool,
 ) -> FromCalls:
     """Make operations of calls, each within the rules that allow it."""
-    called = frozenset(name for site in sites for name in site.via)
+    called = frozenset(name for site in sites for name in (*site.via, *site.through))
     covered = {site.span: site for site in sites if site.covered}
     asking = (carrying(site) or site for site in sites if not site.covered)
     ordered = sorted(asking, key=lambda site: (call_of(site), site.span.column))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from privmigrate.callsites.given import carrying
 from privmigrate.convert.made import call_of
 from privmigrate.convert.operation import Fate, Source, Width
 from privmigrate.convert.report import Row
@@ -38,7 +39,7 @@ def call_counts(uses: Sequence[Use], unlinked: Sequence[Unlinked]) -> dict[str, 
     left = {each.site.span for each in unlinked}
     through = [span for use in uses for span in callers_of(use.site, left)]
     stay = sum(
-        len(callers_of(each.site, left)) if each.site.given is not None else 1
+        1 if carrying(each.site) is None else len(callers_of(each.site, left))
         for each in unlinked
         if each.why is not Why.WRAPPER
     )
