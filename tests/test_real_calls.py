@@ -89,7 +89,8 @@ def test_every_filter_is_accounted_for(measured: dict[str, Measured], project: s
 def test_every_call_is_accounted_for(measured: dict[str, Measured], project: str) -> None:
     found = measured[project]
     conversion = found.conversion
-    places = [each.site.span for each in (*conversion.uses, *conversion.unlinked)]
+    places = [use.site.span for use in conversion.uses]
+    places += [each.site.span for each in conversion.unlinked]
     # what a wrapper's own call is given is its callers', but for what no filter allows of it
     covered = {site.span for site in found.findings.sites if site.covered}
     assert sorted(covered | {*places}) == sorted(site.span for site in found.findings.sites)
