@@ -1,7 +1,7 @@
 """What can go wrong, by whose fault, and the exit codes that rootwrap gave it.
 
 Three families: bad input (`InputError`), a refusal or a failure at run time (`Refused`,
-`ChannelClosed`, `CallTimeout`), and our own mistakes (`InternalError`).
+`ChannelClosed`), and our own mistakes (`InternalError`).
 """
 
 from typing import Final

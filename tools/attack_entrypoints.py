@@ -39,6 +39,7 @@ from privmigrate.convert.source import read_sources, relabel
 from privmigrate.errors import Refused
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.privsep.commands import Command
+from privmigrate.privsep.context import PrivContext
 from privmigrate.privsep.entrypoint import CommandEntrypoint
 from privmigrate.privsep.execute import PLANNING, ExecResult, Planned
 from privmigrate.privsep.messages import CALL, Encoder, ProtocolError, decode
@@ -332,7 +333,9 @@ def excess(found: Service) -> Iterator[str]:
     """Entrypoints that declare more than the context that they are in has, or nothing at all."""
     for op in found.conversion.ops:
         entrypoint = found.entrypoint(op)
-        has = CapabilitySet.from_numbers(entrypoint.privsep_entrypoint.capabilities)
+        context = entrypoint.privsep_entrypoint
+        assert isinstance(context, PrivContext)
+        has = CapabilitySet.from_numbers(context.capabilities)
         command = entrypoint.function
         assert isinstance(command, Command)
         declared = command.capabilities

@@ -145,8 +145,10 @@ def compare(
 
     `outcomes` counts: a comparison of nothing but refusals proves little.
     """
-    environ = None if path is None else {**os.environ, "PATH": path}
-    with mock.patch.dict(os.environ, {} if path is None else {"PATH": path}):
+    usual = dict(os.environ)
+    environ = None if path is None else {**usual, "PATH": path}
+    # in place of os.environ, which would hand every change on to the C library
+    with mock.patch.object(os, "environ", environ or usual):
         theirs = ask_oslo(pair, argv)
         seen = dict(os.environ)
     exact = pair.policy.decide(argv, Mode.EXACT, environ)

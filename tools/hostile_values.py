@@ -56,26 +56,29 @@ class Maker:
         random = self._random
         positional: list[object] = []
         named: dict[str, object] = {}
-        by_name = random.random() < 0.2  # noqa: PLR2004 - now and then
+        by_name = self._happens(0.2)  # now and then
         for parameter in self._parameters:
             if parameter.kind is parameter.VAR_POSITIONAL:
                 positional += [self.word(None) for _ in range(random.randrange(5))]
-            elif parameter.default is not parameter.empty and random.random() < 0.4:  # noqa: PLR2004
+            elif parameter.default is not parameter.empty and self._happens(0.4):
                 by_name = True
             elif parameter.kind is parameter.KEYWORD_ONLY or by_name:
                 named[parameter.name] = self.value(parameter.name)
             else:
                 positional.append(self.value(parameter.name))
-        if random.random() < 0.03:  # noqa: PLR2004 - seldom: it is refused
+        if self._happens(0.03):  # seldom: it is refused
             named[random.choice(_STRAY)] = random.choice((*_VALUES, *WORDS))
-        if random.random() < 0.02:  # noqa: PLR2004 - the same
+        if self._happens(0.02):  # the same
             positional.append(random.choice(WORDS))
         return positional, named
+
+    def _happens(self, share: float) -> bool:
+        return self._random.random() < share
 
     def value(self, name: str) -> object:
         """A value for a parameter."""
         random = self._random
-        if random.random() < 0.04:  # noqa: PLR2004 - of another type, seldom
+        if self._happens(0.04):  # of another type, seldom
             return random.choice(_VALUES)
         if name == "under":
             return random.choice(_UNDER)
@@ -102,7 +105,7 @@ class Maker:
         """A command line of a checked list, perhaps with a word changed, more or fewer."""
         random = self._random
         made = list(self._row(random.choice(self._op.lines).segments))
-        if random.random() < 0.5:  # noqa: PLR2004 - half of them stay whole
+        if self._happens(0.5):  # half of them stay whole
             place = random.randrange(len(made) + 1)
             new: list[object] = [random.choice((*WORDS, *map(str, made), 1))]
             match random.randrange(3):
@@ -112,7 +115,7 @@ class Maker:
                     made[place : place + 1] = new
                 case _:
                     del made[place : place + 1]
-        if made and random.random() < 0.1:  # noqa: PLR2004 - the executable is another's to choose
+        if made and self._happens(0.1):  # the executable is another's to choose
             made[0] = f"/tmp/evil/{made[0]}"
         return made
 
@@ -129,7 +132,7 @@ class Maker:
                         inner = f"{spec.prefix}{inner}{spec.suffix}"
                     made.append(inner)
                 case argv.Opt(_, within):
-                    made += self._row(within) if self._random.random() < 0.5 else []  # noqa: PLR2004
+                    made += self._row(within) if self._happens(0.5) else []
                 case argv.Rep(_, within):
                     for _ in range(self._random.randrange(_MOST_TIMES)):
                         made += self._row(within)

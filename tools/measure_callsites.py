@@ -22,8 +22,9 @@ from privmigrate.convert.operation import Width
 from privmigrate.convert.place import COMMON
 from privmigrate.convert.report import Row
 from privmigrate.convert.report_calls import call_counts, wide_counts
-from privmigrate.convert.source import EXEC_DIRS, read_sources, relabel
+from privmigrate.convert.source import read_sources, relabel
 from privmigrate.convert.use import Form
+from privmigrate.rootwrap.config import DEFAULT_EXEC_DIRS
 from privmigrate.rootwrap.parse import parse_filters
 from privmigrate.rootwrap.rule import Rule
 from tools.fetch_sources import RELEASES, TARGET
@@ -60,7 +61,7 @@ def measure(folder: Path, findings: Findings | None = None) -> Measured:
 
 def converted(rules: Sequence[Rule], sites: Sequence[Site]) -> Conversion:
     """Convert without a package on disk."""
-    return convert(rules, Options(exec_dirs=EXEC_DIRS), Disk(None, {}), sites)
+    return convert(rules, Options(exec_dirs=DEFAULT_EXEC_DIRS), Disk(None, {}), sites)
 
 
 def every_command(sites: Sequence[Site]) -> tuple[Rule, ...]:

@@ -1,7 +1,7 @@
 """The package's modules as they stand on disk: names, sources, imports, and who may run as root."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -87,32 +87,52 @@ class Module:
             if number not in prose and line.strip() and not line.strip().startswith("#")
         )
 
-    def imports(self) -> Iterator[Import]:
+    def imports(self) -> tuple[Import, ...]:
         """Every import statement, late ones included; `from x import y` gives both x and x.y."""
-        functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-        late = {
-            id(node)
-            for function in ast.walk(self.tree)
-            if isinstance(function, functions)
-            for node in ast.walk(function)
-        }
-        for_types = {
-            id(node)
-            for branch in ast.walk(self.tree)
-            if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
-            for node in ast.walk(branch)
-        }
+        return _imports_of(self)
+
+    def imported_modules(self, names: Container[str]) -> Iterator[str]:
+        """Those of `names` that are imported; of a package only for what it defines itself."""
         for node in ast.walk(self.tree):
-            executed = id(node) not in for_types
-            at_import = executed and id(node) not in late
             if isinstance(node, ast.Import):
-                for alias in node.names:
-                    yield Import(alias.name, node.lineno, at_import, executed)
-            elif isinstance(node, ast.ImportFrom):
-                base = node.module or ""
-                yield Import(base, node.lineno, at_import, executed)
-                for alias in node.names:
-                    yield Import(f"{base}.{alias.name}", node.lineno, at_import, executed)
+                yield from (alias.name for alias in node.names if alias.name in names)
+            elif isinstance(node, ast.ImportFrom) and (base := node.module or "") in names:
+                below = (f"{base}.{alias.name}" for alias in node.names)
+                yield from (name if name in names else base for name in below)
+
+
+@cache
+def _imports_of(module: Module) -> tuple[Import, ...]:
+    return tuple(_read_imports(module.tree))
+
+
+def _read_imports(tree: ast.Module) -> Iterator[Import]:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    late = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+    }
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If)
+        and isinstance(branch.test, ast.Name)
+        and branch.test.id == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        executed = id(node) not in for_types
+        at_import = executed and id(node) not in late
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, at_import, executed)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            yield Import(base, node.lineno, at_import, executed)
+            for alias in node.names:
+                yield Import(f"{base}.{alias.name}", node.lineno, at_import, executed)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

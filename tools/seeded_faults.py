@@ -108,7 +108,7 @@ FAULTS: Final = (
     Fault(
         "an option that no entrypoint has, dropped",
         "convert/replace.py",
-        "        case name if name not in _ABOUT_ROOT:\n",
+        "        case name if name not in ABOUT_ROOT:\n",
         "        case name if name is None:\n",
         "tests/convert/test_rewrite.py",
     ),
@@ -1033,11 +1033,39 @@ FAULTS: Final = (
     Fault(
         "a slot that is another's tells of one's own call",
         "privsep/marks.py",
-        "                return mark != bytes((number % NUMBERS,)) and (\n"
-        "                    os.pread(self._fd, _KEY, place) == sought\n"
-        "                )\n",
-        "                return mark != bytes((number % NUMBERS,))\n",
+        "                return found if os.pread(self._fd, _KEY, place) == sought else None\n",
+        "                return found\n",
         "tests/privsep/test_marks.py",
+    ),
+    Fault(
+        "a call that shares its connection is not marked",
+        "privsep/daemon/worker.py",
+        "            connection.next[0] = number + 1 if 0 <= number < MOST_NUMBERS - 1 else 0\n",
+        "",
+        "tests/privsep/test_aio.py",
+    ),
+    Fault(
+        "what comes late into a collection stays there",
+        "privsep/daemon/collection.py",
+        "        if not self.is_open:\n            self.give_back(arm)\n",
+        "",
+        "tests/privsep/test_staying.py",
+    ),
+    Fault(
+        "the main thread stops looking while calls are executed",
+        "privsep/daemon/serve.py",
+        "        if running - stuck or len(running) >= self.workers < self.size:\n"
+        "            return True\n",
+        "",
+        "tests/privsep/test_staying.py",
+    ),
+    Fault(
+        "a worker keeps what it holds while it executes what it does not know",
+        "privsep/daemon/worker.py",
+        "            if is_new and collection.connections:\n"
+        "                server.give_back(turn)\n",
+        "",
+        "tests/privsep/test_staying.py",
     ),
     Fault(
         "a worker keeps what it holds while a call takes long",

@@ -10,7 +10,7 @@ from typing import Final
 from privmigrate.diagnostics import Diagnostic
 from privmigrate.errors import InputError
 from privmigrate.rootwrap.command import Allowed, Decision, Denied, Failed, Mode, NotExecutable
-from privmigrate.rootwrap.config import RootwrapConfig, load_config
+from privmigrate.rootwrap.config import DEFAULT_EXEC_DIRS, RootwrapConfig, load_config
 from privmigrate.rootwrap.filters import ChainFilter, Filter, bind
 from privmigrate.rootwrap.filters.chainingregexp import ChainingRegExpFilter
 from privmigrate.rootwrap.filters.env import EnvFilter
@@ -20,8 +20,6 @@ from privmigrate.rootwrap.policy import Policy
 from privmigrate.rootwrap.rule import Rule, Status
 
 MAX_NEAREST: Final = 5
-# Where nothing says where executables are: oslo.rootwrap's own documentation has these.
-DEFAULT_EXEC_DIRS: Final = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 _FIRST_PATTERN: Final = 2
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from privmigrate.linux.paths import MAX_LINKS, components
 from privmigrate.linux.reading import read_regular
 
-MAX_LINKS: Final = 40  # path_resolution(7)
 MAX_BYTES: Final = 8 << 20
 ROOT: Final = 0
+_ID: Final = 2  # the field of passwd(5) and group(5) that is the number
 
 
 class Kind(Enum):
@@ -96,7 +97,7 @@ class Tree(ABC):
 
     def walk(self, path: str) -> Walk:
         """Go from / to what `path` means."""
-        todo = _names(path)
+        todo = components(path)
         here: list[str] = []
         links = 0
         steps: list[Node] = []
@@ -117,7 +118,7 @@ class Tree(ABC):
                     return Walk(path, tuple(steps), "too many symbolic links")
                 if node.target.startswith("/"):
                     here.clear()
-                todo.extend(_names(node.target))
+                todo.extend(components(node.target))
         except OSError as error:
             return Walk(path, tuple(steps), error.strerror or str(error))
         end = "/" + "/".join(here)
@@ -143,12 +144,8 @@ class Tree(ABC):
         except OSError:
             return {}
         fields = [line.split(":") for line in lines]
-        return {int(f[2]): f[0] for f in reversed(fields) if len(f) > 2 and f[2].isdigit()}  # noqa: PLR2004
-
-
-def _names(path: str) -> list[str]:
-    """The names of a path, last first."""
-    return [name for name in reversed(path.split("/")) if name not in {"", "."}]
+        known = (row for row in reversed(fields) if len(row) > _ID and row[_ID].isdigit())
+        return {int(row[_ID]): row[0] for row in known}
 
 
 @dataclass(slots=True)
@@ -189,7 +186,7 @@ class DiskTree(Tree):
 
     def _owners(self, path: str) -> dict[int, str]:
         if path not in self._tables:
-            self._tables[path] = Tree._owners(self, path)  # noqa: SLF001 - its own base
+            self._tables[path] = super(DiskTree, self)._owners(path)
         return self._tables[path]
 
 

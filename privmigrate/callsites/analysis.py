@@ -16,7 +16,7 @@ from privmigrate.callsites.constants import Constants, local_names, unknown_name
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.filling import Filling
 from privmigrate.callsites.flow import Flow
-from privmigrate.callsites.frame import Frame, State, settle
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import Function, FunctionNode, Module
 from privmigrate.callsites.passed import (
     Passed,
@@ -28,12 +28,13 @@ from privmigrate.callsites.passed import (
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.settings import Settings
+from privmigrate.callsites.state import State, settle
 from privmigrate.callsites.values import (
+    UNKNOWABLE,
     Arguments,
     Bindings,
     Dict,
     Each,
-    Guard,
     Instance,
     OneOf,
     Opaque,
@@ -185,11 +186,10 @@ class Analysis:
         frame = Frame(
             function.module,
             function,
-            _enclosing(outer),
             locals=local_names(function.node),
             shared=_rebound_within(function.node),
         )
-        state = State()
+        state = State(outer=_enclosing(outer))
         state.names.update(self._parameters(function, frame))
         flow = self._flow(frame, state)
         self._under_way[function.node] = flow
@@ -229,7 +229,7 @@ class Analysis:
                 # an injected executor: what it is by default, or whatever is passed
                 yield (
                     each.arg,
-                    OneOf(((Guard(None), default), (Guard(None), unknown)), unknown.hole),
+                    OneOf(((UNKNOWABLE, default), (UNKNOWABLE, unknown)), unknown.hole),
                 )
             else:
                 yield each.arg, unknown
@@ -328,7 +328,7 @@ class Analysis:
             return value
         returned = outcome.returns[0]
         if len(outcome.returns) > 1:
-            returned = OneOf(tuple((Guard(None), each) for each in outcome.returns))
+            returned = OneOf(tuple((UNKNOWABLE, each) for each in outcome.returns))
         if not isinstance(returned, Seq | OneOf):
             return value
         filling = Filling(
@@ -368,7 +368,7 @@ def _enclosing(outer: Outcome | None) -> dict[str, Value]:
         or _bound_once(outer, name)
         or is_one_called(value)
     }
-    return {**outer.frame.outer, **once}
+    return {**outer.state.outer, **once}
 
 
 def _bound_once(outer: Outcome, name: str) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from privmigrate.callsites.body import Body, bound_by
-from privmigrate.callsites.frame import is_pure_call
 from privmigrate.callsites.motion import Motion
 from privmigrate.callsites.raw import RawSite
+from privmigrate.callsites.state import is_pure_call
 from privmigrate.callsites.values import OneOf, Seq, Str
 from privmigrate.diagnostics import Span
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.executors import EXECUTORS
 from privmigrate.callsites.executors.base import Callee, Executor, named
-from privmigrate.callsites.frame import is_pure_call
 from privmigrate.callsites.index import Assignment, Class, Function
 from privmigrate.callsites.invocation import Invocation, function_of, target_name
 from privmigrate.callsites.making import made_of_words
@@ -16,6 +15,7 @@ from privmigrate.callsites.passed import PARTIAL, called_as
 from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import TIMED_EXECUTORS, Convention, Origin, Reason
+from privmigrate.callsites.state import is_pure_call
 from privmigrate.callsites.values import (
     PASSED,
     Arguments,

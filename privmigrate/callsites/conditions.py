@@ -2,7 +2,7 @@
 
 import ast
 
-from privmigrate.callsites.frame import State
+from privmigrate.callsites.state import State
 from privmigrate.callsites.values import (
     Bindings,
     Dict,

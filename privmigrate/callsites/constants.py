@@ -8,13 +8,15 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.callsites.frame import Frame, State
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import Assignment, Class, Function, Module
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin, Reason
+from privmigrate.callsites.state import State
 from privmigrate.callsites.values import (
     PASSED,
+    UNKNOWABLE,
     Guard,
     Hole,
     Instance,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from privmigrate.callsites.analysis import Analysis
 
 MAX_ASSIGNMENTS: Final = 24
-_UNKNOWABLE: Final = Guard(None)
 
 
 class Constants:
@@ -124,7 +125,7 @@ class Constants:
         values = [self._assigned(each) for each in found]
         if functions:
             options = tuple(
-                (PASSED if PASSED in guards else _UNKNOWABLE, each)
+                (PASSED if PASSED in guards else UNKNOWABLE, each)
                 for value in values
                 if value is not None
                 for guards, each in options_of(value)
@@ -164,7 +165,7 @@ class Constants:
             # heirs override it, or constructors choose it: no value is left out
             places = {each.function is None for each in found}
             if len(places) == 1 and all(each.owner is not None for each in found):
-                return OneOf(tuple((_UNKNOWABLE, each) for each in constant))
+                return OneOf(tuple((UNKNOWABLE, each) for each in constant))
         in_class = any(
             each.function is None and value is not None and is_constant(value)
             for each, value in zip(found, values, strict=True)
@@ -208,8 +209,8 @@ class Constants:
         """Evaluate an expression outside of a running function."""
         if node not in self._static:
             self._static[node] = None
-            frame = Frame(module, None, self._around(node, owner, function))
-            found = Evaluator(self.analysis, frame, State()).value(node)
+            state = State(outer=self._around(node, owner, function))
+            found = Evaluator(self.analysis, Frame(module, None), state).value(node)
             found = self.analysis.given_back(found)
             self._static[node] = None if isinstance(found, Opaque) else found
         return self._static[node]
@@ -240,10 +241,10 @@ class Constants:
         is_parameter = any(each.arg == name for each in named)
         known: list[tuple[Guard, Value]] = []
         if isinstance(default, Ref):
-            known.append((_UNKNOWABLE, default))
+            known.append((UNKNOWABLE, default))
         known += [(PASSED, each) for each in self.analysis.passed.of(function, name)]
         if is_parameter and known:
-            return {name: OneOf((*known, (_UNKNOWABLE, unknown)))}
+            return {name: OneOf((*known, (UNKNOWABLE, unknown)))}
         # its value is not the module's of that name, in any case
         local = is_parameter or name in local_names(function.node)
         return {name: unknown} if local else {}

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.building import building
-from privmigrate.callsites.frame import settle
 from privmigrate.callsites.motion import Motion
 from privmigrate.callsites.raw import RawSite, forwarded, root_of
 from privmigrate.callsites.shapes import Shapes
@@ -23,6 +22,7 @@ from privmigrate.callsites.site import (
     Word,
 )
 from privmigrate.callsites.source import expression, unparse
+from privmigrate.callsites.state import settle
 from privmigrate.callsites.values import Dict, Hole, OneOf, Plain, Seq, Str, Value
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def finish(analysis: "Analysis", raws: list[RawSite]) -> Site | None:
         motions.append(motion)
         shapes = Shapes(motion)
         if raw.netns is not None:
-            shapes.netns = shapes._word(raw.netns, ())  # noqa: SLF001
+            shapes.netns = shapes.word(raw.netns, ())
         shapes.add(segments)
         templates += [each for each in shapes.templates if each not in templates]
         reasons.update(shapes.reasons)

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.changes import changed_dict, changed_list
-from privmigrate.callsites.frame import Frame, State, join
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.loops import GROWERS, Loops
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
+from privmigrate.callsites.state import State, join
 from privmigrate.callsites.values import (
+    UNKNOWABLE,
     Dict,
     Guard,
     OneOf,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from privmigrate.callsites.analysis import Analysis
 
 MAX_BLOCKS: Final = 40
-UNKNOWABLE: Final = Guard(None)
 
 
 class Flow(Loops):

@@ -9,6 +9,7 @@ from typing import Final
 from privmigrate.argv.spec import Any, Int
 from privmigrate.callsites.site import Reason, Text
 from privmigrate.callsites.values import (
+    MAX_TEXT,
     Dict,
     Hole,
     Piece,
@@ -26,7 +27,6 @@ _PERCENT: Final = re.compile(
     r"%(?:\((?P<key>[^)]*)\))?(?P<flags>[#0\- +]*)(?P<width>\d*)(?P<precision>\.\d+)?"
     r"[hlL]?(?P<kind>[a-zA-Z%])"
 )
-MAX_TEXT: Final = 4096
 _WHOLE_NUMBERS: Final = ("%d", ":d")
 _DIGITS: Final = re.compile(r"-?[0-9]+")
 

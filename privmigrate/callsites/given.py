@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.finish import finish
-from privmigrate.callsites.frame import settle
 from privmigrate.callsites.index import Function
 from privmigrate.callsites.mentions import stray
 from privmigrate.callsites.raw import RawSite, forwarded, parameters_of
 from privmigrate.callsites.site import AS_BUILT, Caller, Given, Reason, Site, Template
+from privmigrate.callsites.state import settle
 from privmigrate.diagnostics import Span
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import ast
 from dataclasses import dataclass
 
-from privmigrate.callsites.frame import State
 from privmigrate.callsites.index import Class, Function
 from privmigrate.callsites.resolve import Evaluator
+from privmigrate.callsites.state import State
 from privmigrate.callsites.values import Arguments, Ref, Seq, Str, Value, options_of
 
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from privmigrate.callsites.constants import is_constant
 from privmigrate.callsites.cutting import element_of
-from privmigrate.callsites.frame import Frame, State, has_effect
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import assigned
 from privmigrate.callsites.resolve import Evaluator
 from privmigrate.callsites.site import Origin
+from privmigrate.callsites.state import State, has_effect
 from privmigrate.callsites.values import (
+    UNKNOWABLE,
     Each,
     Either,
     Growing,
-    Guard,
     Hole,
     Maybe,
     OneOf,
@@ -86,7 +87,7 @@ class Loops(ABC):
                 continue
             part: Segments = ()
             for segment in reversed(value.segments[size:]):
-                part = (Maybe(Guard(None), (segment, *part)),)
+                part = (Maybe(UNKNOWABLE, (segment, *part)),)
             found.names[name] = Seq((*held.segments, *part))
         return found
 
@@ -148,7 +149,7 @@ class Loops(ABC):
                 continue
             options = [before, *(self.evaluator.value(each) for each in literals)]
             if all(is_constant(option) for option in options):
-                found[name] = OneOf(tuple((Guard(None), option) for option in options))
+                found[name] = OneOf(tuple((UNKNOWABLE, option) for option in options))
         return found
 
     def _grow(self, node: ast.AST, name: str, before: State, after: State, each: Each) -> None:
@@ -183,7 +184,7 @@ class Loops(ABC):
             if elements and each in places:
                 index = places.index(each) if isinstance(target, ast.Tuple | ast.List) else None
                 words = [word_at(element, index) for element in elements]
-                chosen = OneOf(tuple((Guard(None), w) for w in words if w is not None))
+                chosen = OneOf(tuple((UNKNOWABLE, w) for w in words if w is not None))
                 if all(word is not None for word in words):
                     spec = self.evaluator.chosen(each, chosen).spec
                     hole = replace(hole, spec=spec)

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterable
 
-from privmigrate.callsites.frame import has_effect
 from privmigrate.callsites.raw import RawSite
+from privmigrate.callsites.state import has_effect
 from privmigrate.callsites.values import Each, Either, Guard, Hole, Maybe, Segment, Segments, Str
 
 

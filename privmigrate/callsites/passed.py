@@ -12,6 +12,7 @@ from privmigrate.callsites.binding import bind
 from privmigrate.callsites.index import Class, Function, FunctionNode
 from privmigrate.callsites.values import (
     PASSED,
+    UNKNOWABLE,
     Arguments,
     Bindings,
     Guard,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 PARTIAL: Final = "functools.partial"
 MAX_PASSED: Final = 12
 MAX_HOPS: Final = 6
-UNKNOWABLE: Final = Guard(None)
 _KNOWN: Final = frozenset({"execute", "trycmd"})
 
 

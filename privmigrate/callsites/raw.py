@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from privmigrate.callsites.frame import Frame, State
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.site import Convention, Reason
+from privmigrate.callsites.state import State
 from privmigrate.callsites.values import (
     Dict,
     Each,

@@ -17,9 +17,10 @@ from privmigrate.argv.spec import Any, Choice, Int
 from privmigrate.callsites.conditions import test_of
 from privmigrate.callsites.cutting import element_of, tail_of
 from privmigrate.callsites.formatting import as_string, brace_form, formatted, percent
-from privmigrate.callsites.frame import Frame, State, stamp
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.names import names_of
 from privmigrate.callsites.site import Origin, Reason, Text
+from privmigrate.callsites.state import State, stamp
 from privmigrate.callsites.values import (
     Dict,
     Each,
@@ -51,7 +52,7 @@ MAX_CHOICE: Final = 48
 
 
 class Evaluator:
-    """Evaluates expressions of one function; `calls` decides what a call means."""
+    """Evaluates expressions of one function; `analysis.calls` decides what a call means."""
 
     def __init__(self, analysis: "Analysis", frame: Frame, state: State) -> None:
         self.analysis = analysis
@@ -104,7 +105,7 @@ class Evaluator:
             return self._named(node, value)
         if node.id in self.frame.locals:
             return self.unknown(node, self.state.effects, Origin.LOCAL)
-        outer = self.frame.outer.get(node.id)
+        outer = self.state.outer.get(node.id)
         if outer is not None:
             return self._named(node, outer)
         found = self.analysis.constants.of_module(self.frame.module, node.id)
@@ -322,9 +323,7 @@ class Evaluator:
         before = self.state.effects
         guard = self.guard(node.test)
         options = ((guard, self.value(node.body)), (guard.opposite(), self.value(node.orelse)))
-        found = OneOf(options)
-        hole = self.chosen(node, found)
-        spec = hole.spec
+        spec = self.chosen(node, OneOf(options)).spec
         return OneOf(options, self.hole(node, before, spec=spec))
 
     def _value_BoolOp(self, node: ast.BoolOp) -> Value:  # noqa: N802

@@ -119,7 +119,7 @@ class Shapes:
         for segment in row:
             match segment:
                 case Str():
-                    found.append(self._word(segment, bound))
+                    found.append(self.word(segment, bound))
                 case Maybe(guard, inner):
                     found.append(
                         Optional(
@@ -159,7 +159,8 @@ class Shapes:
     def _span(self) -> Span:
         return self.motion.raw.frame.module.file.span(self.motion.raw.node)
 
-    def _word(self, word: Str, bound: tuple[str, ...]) -> Word:
+    def word(self, word: Str, bound: tuple[str, ...]) -> Word:
+        """The word of a template that a word of the list is."""
         parts = tuple(self._part(part, bound) for part in joined(list(word.parts)))
         whole = word.whole
         if whole is None or whole.frame is not self.motion.raw.frame or word.text is not None:

@@ -7,14 +7,12 @@ is then filled in for each of its callers (`filling`).
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from privmigrate.argv.spec import Any, ArgSpec
+from privmigrate.callsites.frame import Frame
 from privmigrate.callsites.index import Class, Function
 from privmigrate.callsites.site import Origin, Reason, Text
-
-if TYPE_CHECKING:
-    from privmigrate.callsites.frame import Frame
 
 MAX_NESTING: Final = 12
 MAX_SEGMENTS: Final = 300
@@ -51,7 +49,7 @@ class Hole:
     """
 
     node: ast.expr
-    frame: "Frame"
+    frame: Frame
     stamp: Stamp
     names: tuple[str, ...] = ()
     origin: Origin = Origin.EXPRESSION
@@ -87,6 +85,7 @@ class Guard:
 
 PASSED: Final = Guard(None, test=("passed", "", ""))
 """The guard of what is known to be given for a parameter."""
+UNKNOWABLE: Final = Guard(None)
 
 
 @dataclass(frozen=True, slots=True)

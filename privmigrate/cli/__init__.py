@@ -119,7 +119,6 @@ def _dispatch(words: list[str]) -> int:
 def _call(module: "ModuleType", name: str, words: list[str]) -> int:
     import argparse
 
-    from privmigrate.diagnostics import printable
     from privmigrate.errors import PrivmigrateError
 
     parser = argparse.ArgumentParser(
@@ -144,8 +143,15 @@ def _call(module: "ModuleType", name: str, words: list[str]) -> int:
         why = f"{error.filename}: {error.strerror}"
     sys.stdout.flush()
     for line in why.splitlines():
-        print(f"privmigrate: {printable(line)}", file=sys.stderr)
+        say(line)
     return bad_input
+
+
+def say(text: str) -> None:
+    """Tell whoever called us; standard output is for what they asked for."""
+    from privmigrate.diagnostics import printable
+
+    print(f"privmigrate: {printable(text)}", file=sys.stderr)
 
 
 def add_format(

@@ -18,8 +18,8 @@ from privmigrate.audit.report import (
     score_as_json,
     score_as_text,
 )
-from privmigrate.cli import add_format
-from privmigrate.diagnostics import Span, counted, printable
+from privmigrate.cli import add_format, say
+from privmigrate.diagnostics import Span, counted
 from privmigrate.errors import InputError
 from privmigrate.linux.reading import read_regular
 
@@ -179,7 +179,7 @@ def _score(evidence: "Evidence", form: str) -> int:
     else:
         _print(score_as_text(reached))
     for place, why in (missed := list(_uncounted(evidence))):
-        print(printable(f"privmigrate: not counted: {place}: {why}"), file=sys.stderr)
+        say(f"not counted: {place}: {why}")
     return WARNINGS if missed else FINE
 
 

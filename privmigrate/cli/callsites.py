@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import add_format
+from privmigrate.cli import add_format, say
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     judged = arguments.filters and not failed
     allowance = _allowance(arguments.filters, found) if judged else None
     for diagnostic in found.diagnostics:
-        _say(str(diagnostic))
+        say(str(diagnostic))
     if failed and not found.sites and arguments.format != "json":
         return BAD_INPUT
     if arguments.format == "json":
@@ -90,7 +89,7 @@ def _allowance(paths: list[str], found: "Findings") -> "Allowance":
 
     sources = read_sources(paths)
     for note in sources.notes:
-        _say(note)
+        say(note)
     return allow(relabel(sources.rules, sources.labels), found.sites)
 
 
@@ -241,7 +240,3 @@ def _summary(found: "Findings") -> Iterator[str]:
     if reasons:
         told = (f"{reason.value} {reasons[reason]}" for reason, _ in reasons.most_common())
         yield f"reasons: {', '.join(told)}"
-
-
-def _say(text: str) -> None:
-    print(f"privmigrate: {printable(text)}", file=sys.stderr)

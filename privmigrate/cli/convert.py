@@ -14,7 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import add_format, diff_of, print_diff
+from privmigrate.cli import add_format, diff_of, print_diff, say
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError
 
@@ -136,11 +136,11 @@ def run(arguments: argparse.Namespace) -> int:
     result = convert(rules, options, disk, findings.sites if findings else None)
     _check_names(options, result)
     for note in sources.notes:
-        _say(note)
+        say(note)
     for problem in findings.diagnostics if findings else ():
-        _say(str(problem))
+        say(str(problem))
     if findings and findings.unparsed and not arguments.keep_unreferenced:
-        _say("filters that no call uses are kept: calls that are not known may use them")
+        say("filters that no call uses are kept: calls that are not known may use them")
     if arguments.show == "rules":
         return _print_json([_plain(asdict(rule)) for rule in rules])
     if arguments.show == "sites":
@@ -173,7 +173,7 @@ def _made_with(arguments: argparse.Namespace, disk: "Disk") -> tuple[str, ...]:
         before = "keep-unreferenced" in disk.lock.options
         if before != arguments.keep_unreferenced:
             said = "with" if before else "without"
-            _say(f"{disk.folder} was written {said} --keep-unreferenced")
+            say(f"{disk.folder} was written {said} --keep-unreferenced")
     return ("callsites", *kept)
 
 
@@ -226,14 +226,14 @@ def _finish(
             print_diff(_diff(disk, result.texts, changed))
     elif arguments.check:
         for name in sorted(changed):
-            _say(f"{folder / name} is out of date")
+            say(f"{folder / name} is out of date")
     elif changed:
         write(folder, changed, disk.texts)
-        _say(f"wrote {counted(len(changed), 'file')} into {folder}/")
+        say(f"wrote {counted(len(changed), 'file')} into {folder}/")
         if result.uses:
-            _say(f"next: {_next(arguments)}")
+            say(f"next: {_next(arguments)}")
     else:
-        _say(f"{folder}/ is up to date")
+        say(f"{folder}/ is up to date")
     if conflicts:
         return NEEDS_A_PERSON
     return OUT_OF_DATE if arguments.check and changed else 0
@@ -270,7 +270,7 @@ def _check_names(options: "Options", result: "Conversion") -> None:
             raise InputError(f"--{option} {name}: error: there is no such entrypoint")
     commands = {op.command for op in result.ops} | {prefix.command for prefix in result.prefixes}
     for name in sorted(options.needs.sets.keys() - entrypoints - commands):
-        _say(f"--capabilities: {name} is neither a command nor an entrypoint here")
+        say(f"--capabilities: {name} is neither a command nor an entrypoint here")
 
 
 def _report(
@@ -312,8 +312,8 @@ def _report(
         print(report.summary(found, result.called))
         return
     for line in _lines_about_calls(arguments, result, found):
-        _say(line)
-    _say(report.summary(found, result.called))
+        say(line)
+    say(report.summary(found, result.called))
 
 
 def _about_calls(
@@ -350,7 +350,7 @@ def _tell(result: "Conversion") -> bool:
     """Say what happened to what a person changed; true if something is to be decided."""
     conflicts = [note for note in result.notes if note.conflict]
     for note in result.notes:
-        _say(f"{note.place} {note.message}")
+        say(f"{note.place} {note.message}")
         if note.conflict:
             for line in unified_diff(
                 note.mine.splitlines(),
@@ -359,10 +359,10 @@ def _tell(result: "Conversion") -> bool:
                 f"{note.place} as the rule says now",
                 lineterm="",
             ):
-                _say(f"  {line}")
+                say(f"  {line}")
     if conflicts:
         names = " ".join(f"--keep {note.place}" for note in conflicts)
-        _say(f"to keep them: {names}; to write them anew: --replace in place of --keep")
+        say(f"to keep them: {names}; to write them anew: --replace in place of --keep")
     return bool(conflicts)
 
 
@@ -387,7 +387,3 @@ def _plain(value: object) -> object:
             return [_plain(each) for each in value]
         case _:
             return value
-
-
-def _say(text: str) -> None:
-    print(f"privmigrate: {printable(text)}", file=sys.stderr)

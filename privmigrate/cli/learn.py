@@ -12,8 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from privmigrate.cli import add_format
-from privmigrate.diagnostics import printable
+from privmigrate.cli import add_format, say
 from privmigrate.errors import SIGNAL_BASE, InputError
 
 if TYPE_CHECKING:
@@ -102,11 +101,11 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     tasks, notes = _tasks(arguments)
     for note in notes:
-        _say(note)
+        say(note)
     if arguments.list:
         return _list(tasks, as_json=arguments.format == "json")
     if not tasks:
-        _say("nothing is left to learn")
+        say("nothing is left to learn")
         return 0
     _check_root(arguments)
     answers = {task: _ask(arguments, task) for task in tasks}
@@ -251,7 +250,7 @@ def _ask(arguments: argparse.Namespace, task: "Task") -> str:
     )
     if sys.stdin.readline().strip().lower() in {"y", "yes"}:
         return "answered"
-    _say("not run: make it repeatable with --set-up and --clean-up, or use --once")
+    say("not run: make it repeatable with --set-up and --clean-up, or use --once")
     return ""
 
 
@@ -273,7 +272,7 @@ def _watch(arguments: argparse.Namespace) -> "Iterator[Watch | None]":
     except CannotTrace as error:
         if arguments.source != "auto" or arguments.once:
             raise InputError(f"nothing can be watched: {error}") from error
-        _say(f"nothing can be watched ({error}): searching by trial runs alone, which takes longer")
+        say(f"nothing can be watched ({error}): searching by trial runs alone, which takes longer")
         yield None
         return
     try:
@@ -333,7 +332,7 @@ def _learn(
     except InputError as error:
         if arguments.log is None:
             raise
-        _say(f"{line(task.argv)}: {error}")  # the others can still be learned
+        say(f"{line(task.argv)}: {error}")  # the others can still be learned
         return NOT_LEARNED
     tell("")
     entries.append(entry_of(learned, words, answered))
@@ -342,7 +341,7 @@ def _learn(
     if arguments.format != "json":
         print("\n".join(describe(learned, words, arguments.user)))
         if arguments.output is not None:
-            _say(f"recorded in {arguments.output}")
+            say(f"recorded in {arguments.output}")
     return 0 if is_learned(learned) else NOT_LEARNED
 
 
@@ -361,7 +360,7 @@ def _environment(task: "Task") -> dict[str, str]:
 def _teller(*, verbose: bool) -> Callable[[str], None]:
     """Progress: lines where they are asked for, one changing line on a terminal, else nothing."""
     if verbose:
-        return lambda text: _say(text) if text else None
+        return lambda text: say(text) if text else None
     if not sys.stderr.isatty():
         return lambda _text: None
 
@@ -369,7 +368,3 @@ def _teller(*, verbose: bool) -> Callable[[str], None]:
         print(f"\r\x1b[K{text[:78]}", end="", file=sys.stderr, flush=True)
 
     return show
-
-
-def _say(text: str) -> None:
-    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from privmigrate.cli import add_format, diff_of, print_diff
+from privmigrate.cli import add_format, diff_of, print_diff, say
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     if changes and not arguments.diff and not arguments.check:
         lock = lock_after(told)
         write_sources(changes | {Path(told.disk.folder, NAME): lock})
-        _say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
+        say(f"wrote {len(changes)} file{'s' if len(changes) > 1 else ''}")
     return OUT_OF_DATE if arguments.check and changes else 0
 
 
@@ -112,7 +112,7 @@ def _compute(arguments: argparse.Namespace) -> "Told":
         # a class there may change what a call elsewhere means
         raise InputError("\n".join(map(str, findings.errors)))
     for problem in sorted({*problems, *findings.diagnostics}, key=lambda each: each.span):
-        _say(str(problem))
+        say(str(problem))
     sources = read_sources(arguments.filters or _filters_beside(arguments.paths))
     target = target_of(package, disk)
     options = Options(
@@ -142,7 +142,7 @@ def _ours_to_change(
         if any(root == real or root in real.parents for root in roots):
             yield file.name, file.data
         else:
-            _say(f"{file.name}: stays as it is: leads to {real}, which was not given")
+            say(f"{file.name}: stays as it is: leads to {real}, which was not given")
 
 
 def _filters_beside(paths: Sequence[str]) -> list[str]:
@@ -172,14 +172,10 @@ def _write_proofs(folder: Path, texts: Mapping[str, str]) -> None:
             raise InputError(f"{folder / name}: error: is no such test (choose another --prove)")
     write(folder, texts, before)
     count = f"{len(texts)} file{'s' if len(texts) > 1 else ''}"
-    _say(f"wrote {count} into {folder}/ (run them with pytest)")
+    say(f"wrote {count} into {folder}/ (run them with pytest)")
 
 
 def _diff(changes: Mapping[Path, tuple[bytes, bytes]]) -> Iterator[str]:
     for path, texts in sorted(changes.items()):
         before, after = (text.decode("utf-8", "replace") for text in texts)
         yield from diff_of([(str(path), before, after)])
-
-
-def _say(text: str) -> None:
-    print(f"privmigrate: {printable(text)}", file=sys.stderr)

@@ -2,15 +2,12 @@
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from privmigrate.callsites import site as sites
 from privmigrate.callsites.site import Convention, Site
 from privmigrate.convert.operation import Each, Hole, Kind, Lit, Op, Option, Segment
-from privmigrate.convert.replace import Replacement, options_of
+from privmigrate.convert.replace import ABOUT_ROOT, Replacement, options_of
 from privmigrate.convert.use import Form
-
-_DROPPED: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
 
 
 def words_of(call: ast.Call) -> list[ast.expr]:
@@ -27,7 +24,7 @@ def arguments_of(expected: ast.Call, replacement: Replacement) -> tuple[str, ...
     words = words_of(expected)
     if is_list is not (use.site.convention is Convention.LIST) or use.under:
         return None
-    options = {each.arg: each.value for each in expected.keywords if each.arg not in _DROPPED}
+    options = {each.arg: each.value for each in expected.keywords if each.arg not in ABOUT_ROOT}
     stdin = options.pop("process_input", None)
     if (stdin is None) is bool(use.stdin):
         return None

@@ -94,7 +94,7 @@ def _pattern(spec: ArgSpec) -> str:
 
 
 def excluding(call: ArgSpec, refused: str) -> ArgSpec | None:
-    """The words of a call that a pattern of refused ones does not match; None: not to be said."""
+    """The words of a call but for refused ones; None where no specification can say that."""
     values = constants_of(call)
     pattern = Matches(rf"(?!(?:{refused})\Z)[\s\S]*")
     if values is not None:

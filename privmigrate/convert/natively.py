@@ -9,7 +9,7 @@ from dataclasses import replace
 from privmigrate.argv.spec import PathWithin
 from privmigrate.convert.forms import command_lines
 from privmigrate.convert.operation import Op
-from privmigrate.privsep.forecast import forecast
+from privmigrate.privsep.forecast import is_done_natively
 
 
 def natively(op: Op) -> Op:
@@ -17,7 +17,7 @@ def natively(op: Op) -> Op:
     if not op.calls or op.native or op.rest or op.commands or op.run_as != "root":
         return op
     lines = command_lines(op)
-    if not lines or not all(forecast(op.command, line).every for line in lines):
+    if not lines or not all(is_done_natively(op.command, line) for line in lines):
         return op
     return replace(op, natively=True, within=_within(op))
 

@@ -102,7 +102,7 @@ _NEVER: Final = {
     Reason.WRAPPER: "forwards what its callers give it",
     Reason.UNPARSED: "stands in a file that is no Python 3",
 }
-_ABOUT_ROOT: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
+ABOUT_ROOT: Final = frozenset({"run_as_root", "root_helper", "privsep_exec"})
 # Options of an executor -> (what it means where it is not given).
 _OPTIONS: Final[Mapping[Convention, Mapping[str, Sequence[object]]]] = {
     Convention.OSLO: {
@@ -247,7 +247,7 @@ def _check_option(keyword: ast.keyword, use: Use) -> None:
         case "addl_env":
             if not any(each.environment for each in use.site.templates):
                 raise _Stays(Because.OPTIONS, "has an environment that is not known")
-        case name if name not in _ABOUT_ROOT:
+        case name if name not in ABOUT_ROOT:
             raise _Stays(Because.OPTIONS, f"{name} is nothing that an entrypoint has")
         case _:
             return

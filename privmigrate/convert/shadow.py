@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from privmigrate.argv.check import accepts
+from privmigrate.convert.lower.base import Lowered
 from privmigrate.convert.operation import Fate, Lit, Op, Outcome, Param, Prefix, Word
 from privmigrate.convert.patterns import is_plain
 from privmigrate.rootwrap.rule import Rule, Status
-
-Lowered = Op | Prefix | Outcome
 
 _ENV: Final = "env"
 # Filters that are asked for the path of their executable as well as for its base name.

@@ -16,7 +16,7 @@ from privmigrate.argv.template import Hole, Lit, Opt, Rep, Segment, Template
 from privmigrate.callsites import site as sites
 from privmigrate.callsites.site import Text, Value
 from privmigrate.convert.intersect import unframed
-from privmigrate.convert.words import OPERAND
+from privmigrate.convert.words import INLINE_FLAGS, OPERAND
 
 FREE: Final = Any(newline=False)
 """A value behind something fixed, which makes an operand of it whatever it is."""
@@ -55,7 +55,6 @@ _ANYTHING: Final = ".*"
 _SEPARATORS: Final = MappingProxyType({"ovs-ofctl": r",\s"})
 """What stands between the fields of a list, where that is not the comma alone."""
 _REPEATED: Final = re.compile(r"(?:\.\*){2,}")
-_INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _PLAIN_EXPRESSION: Final = re.compile(r"[\w.\[\]()]+\Z")
 
 
@@ -300,7 +299,7 @@ def _pattern_of(part: sites.Part, anything: str) -> str:
             return f"(?:{'|'.join(map(re.escape, values))})"
         case Value(spec=Int(prefix="", suffix="", minimum=None, maximum=None)):
             return "[0-9]+"
-        case Value(spec=Matches(pattern)) if not _INLINE_FLAGS.match(pattern):
+        case Value(spec=Matches(pattern)) if not INLINE_FLAGS.match(pattern):
             return f"(?:{pattern})"
         case Value():
             return anything

@@ -13,12 +13,9 @@ from typing import Final
 from privmigrate.convert.patterns import why_broken
 from privmigrate.diagnostics import Diagnostic, Severity, shortened
 from privmigrate.errors import InputError
-from privmigrate.rootwrap.config import load_config
+from privmigrate.rootwrap.config import DEFAULT_EXEC_DIRS, load_config
 from privmigrate.rootwrap.parse import Parsed, read_filters
 from privmigrate.rootwrap.rule import Rule, Status
-
-# What every project's rootwrap.conf says, but for the local folders of some.
-EXEC_DIRS: Final = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 
 _PATTERN_CLASSES: Final = ("RegExpFilter", "ChainingRegExpFilter")
 
@@ -64,7 +61,7 @@ def read_sources(paths: Sequence[str]) -> Sources:
         str(each) for one in parsed for each in one.diagnostics if each.severity is Severity.WARNING
     )
     if not exec_dirs:
-        exec_dirs = dict.fromkeys(EXEC_DIRS)
+        exec_dirs = dict.fromkeys(DEFAULT_EXEC_DIRS)
     rules = tuple(rule for each in parsed for rule in each.rules)
     return Sources(rules, labels, tuple(exec_dirs), tuple(dict.fromkeys(notes)))
 

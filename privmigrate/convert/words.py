@@ -30,7 +30,7 @@ NO_TEXT: Final = "it matches no text at all"  # what argv/regex.py says of such 
 OPERAND: Final = Any(operand=True, newline=False)
 ARGUMENT: Final = Any()
 
-_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
+INLINE_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 _FLAG: Final = re.compile(r"(--?)([A-Za-z][\w-]*)\Z")
 _KEYWORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]+\Z")
 _FIXED_PART: Final = re.compile(r"-[A-Za-z]|[\w.-]+[=:](?!//)")
@@ -90,7 +90,7 @@ def _narrow(spec: ArgSpec) -> tuple[ArgSpec, tuple[str, ...]]:
         case Any(operand=False):
             return replace(spec, operand=True), ("no operand begins with -",)
         case Matches(pattern) if "-" not in pattern and patterns.may_begin_with_dash(pattern):
-            flags = _FLAGS.match(pattern)
+            flags = INLINE_FLAGS.match(pattern)
             start = flags[0] if flags else ""
             narrowed = f"{start}(?!-)(?:{pattern[len(start) :]})"
             return replace(spec, pattern=narrowed), ("no operand begins with -",)

@@ -23,14 +23,14 @@ from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
 from privmigrate.learn.confine import Command, Confinement, Run, run_shell, running
 from privmigrate.learn.minimise import Attempt, minimise, repair, substitute
-from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, read_sets
+from privmigrate.linux.capabilities import NONE, CapabilitySet, read_sets
+from privmigrate.linux.spawn import CHANGE_USER
 from privmigrate.observe.candidate import Observed
 from privmigrate.observe.watch import Watch
 
 Status = Literal["verified", "cannot work", "observed", "unstable"]
 
 SEARCH: Final = "search"
-_CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
 _SHOWN: Final = 160
 
 
@@ -218,7 +218,7 @@ class Experiment:
 
     def _find_universe(self, trials: "_Trials") -> tuple[CapabilitySet, Run | None]:
         """The set to begin with: everything, if with it the command works at all."""
-        reduced = self._held - _CHANGE_USER
+        reduced = self._held - CHANGE_USER
         for universe in (self._held, reduced):
             if trials.attempt(universe).works:
                 return universe, None

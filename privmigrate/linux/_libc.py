@@ -126,10 +126,10 @@ def get_pdeathsig() -> int:
     return signal.value
 
 
-def capget(tid: int = 0) -> tuple[int, int, int]:
-    """Effective, permitted and inheritable set of a thread (0: this one) as bit masks."""
+def capget() -> tuple[int, int, int]:
+    """Effective, permitted and inheritable set of the calling thread as bit masks."""
     data = _CapData()
-    if _capget(ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, tid)), ctypes.byref(data)):
+    if _capget(ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(data)):
         raise _error("capget")
     low_e, low_p, low_i, high_e, high_p, high_i = data.words
     return (
@@ -177,9 +177,9 @@ def umount2(target: str, flags: int) -> None:
         raise _error("umount2")
 
 
-def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int, mode: int = 0) -> int:
-    """Open with limits on the way there (Linux 5.6); the descriptor is close-on-exec."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+def openat2(path: bytes, flags: int, resolve: int, *, dir_fd: int) -> int:
+    """Open what exists, with limits on the way there (Linux 5.6); close-on-exec."""
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     fd = _syscall(
         ctypes.c_long(_SYS_OPENAT2),
         ctypes.c_int(dir_fd),

@@ -242,9 +242,9 @@ class ThreadSets(NamedTuple):
     inheritable: CapabilitySet
 
 
-def read_sets(tid: int = 0) -> ThreadSets:
-    """Ask the kernel for the sets of a thread (0: the calling one)."""
-    return ThreadSets(*(CapabilitySet(mask) for mask in _libc.capget(tid)))
+def read_sets() -> ThreadSets:
+    """Ask the kernel for the sets of the calling thread."""
+    return ThreadSets(*(CapabilitySet(mask) for mask in _libc.capget()))
 
 
 def write_sets(

@@ -13,21 +13,19 @@ from privmigrate.errors import Refused
 from privmigrate.linux import _libc
 
 _PROC: Final = 0x9FA0  # PROC_SUPER_MAGIC of linux/magic.h
-_MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
+MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
 _ROOT: Final = 0
 _ACCESS_LIST: Final = "system.posix_acl_access"
 _PATH_ONLY: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_beneath(folder: int, path: str, flags: int, *, links: bool = False, mode: int = 0) -> int:
-    """Open a relative path that may not leave the folder; without `links` through no link either.
+def open_beneath(folder: int, path: str, flags: int) -> int:
+    """Open what a relative path names, which may neither leave the folder nor meet a link.
 
     Raise OSError: ELOOP for a link, EXDEV for a way out.
     """
-    resolve = _libc.RESOLVE_BENEATH | _libc.RESOLVE_NO_MAGICLINKS
-    if not links:
-        resolve |= _libc.RESOLVE_NO_SYMLINKS
-    return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder, mode=mode)
+    resolve = _libc.RESOLVE_BENEATH | _libc.RESOLVE_NO_MAGICLINKS | _libc.RESOLVE_NO_SYMLINKS
+    return _libc.openat2(os.fsencode(path), flags, resolve, dir_fd=folder)
 
 
 def is_of_process(handle: int) -> bool:
@@ -60,7 +58,7 @@ def _walk(path: str) -> None:
     """Go from / to `path` and judge every step; raise Refused."""
     if not path.startswith("/"):
         raise Refused(f"{path} is not an absolute path")
-    todo = _components(path)
+    todo = components(path)
     names: list[str] = []
     handles = [os.open("/", _PATH_ONLY | os.O_DIRECTORY)]
     links = 0
@@ -80,7 +78,7 @@ def _walk(path: str) -> None:
             _judge(handle, here)  # INV-9: each step, for whoever can change one changes the rest
             if stat.S_ISLNK(os.fstat(handle).st_mode):
                 links += 1
-                if links > _MAX_LINKS:
+                if links > MAX_LINKS:
                     raise Refused(f"{path}: too many symbolic links")
                 target = os.readlink("", dir_fd=handle)
                 os.close(handles.pop())
@@ -89,13 +87,13 @@ def _walk(path: str) -> None:
                     while len(handles) > 1:
                         os.close(handles.pop())
                     names.clear()
-                todo.extend(_components(target))
+                todo.extend(components(target))
     finally:
         for handle in handles:
             os.close(handle)
 
 
-def _components(path: str) -> list[str]:
+def components(path: str) -> list[str]:
     """The names of a path, last first; ``.`` and empty ones mean nothing."""
     return [name for name in reversed(path.split("/")) if name not in {"", "."}]
 
@@ -109,16 +107,25 @@ def _open_step(name: str, folder: int, here: str) -> int:
 
 
 def _judge(handle: int, here: str) -> None:
-    status = os.fstat(handle)
-    if status.st_uid != _ROOT:
-        raise Refused(f"{here} belongs to uid {status.st_uid}, not to root")
-    if stat.S_ISLNK(status.st_mode):
-        return  # a link has no mode of its own
-    if status.st_mode & stat.S_IWOTH:
-        raise Refused(f"{here} is writable by everyone")
     # what the descriptor stands for: one of O_PATH has no attributes of its own
-    if (who := group_that_writes(status, f"/proc/self/fd/{handle}")) is not None:
-        raise Refused(f"{here} is writable by {who}")
+    why = why_not_roots_alone(os.fstat(handle), here, f"/proc/self/fd/{handle}")
+    if why is not None:
+        raise Refused(why)
+
+
+def why_not_roots_alone(status: os.stat_result, here: str, path: str) -> str | None:
+    """Say why others than root could change this one file or folder; None if they cannot.
+
+    `here` is what messages call it, `path` where its attributes can be read.
+    """
+    if status.st_uid != _ROOT:
+        return f"{here} belongs to uid {status.st_uid}, not to root"
+    if stat.S_ISLNK(status.st_mode):
+        return None  # a link has no mode of its own
+    if status.st_mode & stat.S_IWOTH:
+        return f"{here} is writable by everyone"
+    who = group_that_writes(status, path)
+    return None if who is None else f"{here} is writable by {who}"
 
 
 def group_that_writes(status: os.stat_result, path: str) -> str | None:

@@ -49,10 +49,10 @@ from privmigrate.linux.credentials import Identity
 from privmigrate.linux.disposable import call_in_thread
 from privmigrate.linux.process import Process
 
-_CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
+CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
 _ELF: Final = b"\x7fELF"
 _LAST_STREAM: Final = 2
-_FILE_CAPABILITIES: Final = "security.capability"
+FILE_CAPABILITIES: Final = "security.capability"
 
 
 class Program(NamedTuple):
@@ -131,7 +131,7 @@ def _file_is_ordinary(path: str, _device: int, _inode: int, _changed: int) -> bo
         with open(path, "rb") as file:  # noqa: PTH123 - as above
             if file.read(len(_ELF)) != _ELF:
                 return False
-            return _FILE_CAPABILITIES not in os.listxattr(file.fileno())
+            return FILE_CAPABILITIES not in os.listxattr(file.fileno())
     except OSError as error:
         return error.errno == errno.ENOTSUP  # without attributes no capabilities either
 
@@ -173,7 +173,7 @@ def _start_as(program: Program, user: Identity) -> Process:
     if user.uid == 0 and thread.SecureBits.NOROOT not in thread.read_securebits():
         raise PermissionError("only a process that is bound by NOROOT may start a command of root")
     # INV-7: nothing is left that the other uid could use.
-    able = _CHANGE_USER & read_sets().permitted
+    able = CHANGE_USER & read_sets().permitted
     write_sets(able, able, NONE)
     return _start(program, user)
 

@@ -3,11 +3,10 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from privmigrate.privsep.commands import Command
-    from privmigrate.privsep.context import PrivContext
     from privmigrate.privsep.execute import ExecResult, Output
     from privmigrate.privsep.policy import Policy
 
@@ -18,6 +17,22 @@ _SENDABLE: Final = (str, int, float, bytes, bytearray, memoryview, tuple, list, 
 
 MARK: Final = "privsep_entrypoint"
 """oslo.privsep's name for the attribute that says which context a function belongs to."""
+
+
+class Context(Protocol):
+    """What an entrypoint needs of its context."""
+
+    client_mode: bool
+
+    def call(
+        self,
+        entrypoint: "Entrypoint[..., object]",
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        within: float | None = None,
+        /,
+    ) -> object:
+        """Have the daemon run an entrypoint."""
 
 
 class Entrypoint(Generic[P, R]):
@@ -33,7 +48,7 @@ class Entrypoint(Generic[P, R]):
 
     def __init__(
         self,
-        context: "PrivContext",
+        context: Context,
         function: Callable[P, R],
         timeout: float | None = None,
     ) -> None:
@@ -73,7 +88,7 @@ class CommandEntrypoint(Entrypoint[P, "Output"]):
 
     def __init__(
         self,
-        context: "PrivContext",
+        context: Context,
         command: "Command[P]",
         timeout: float | None = None,
     ) -> None:

@@ -6,8 +6,9 @@ be, `do` looks again, and executes the tool where the native does not recognise 
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, product
-from typing import Final, NamedTuple
+from itertools import product
+from math import prod
+from typing import Final
 
 from privmigrate.argv.spec import AbsolutePath, ArgSpec, Choice, Const, Int, Key, Never, PathWithin
 from privmigrate.argv.word import word_test
@@ -52,37 +53,17 @@ _WORDS: Final = (
 )
 
 
-class Forecast(NamedTuple):
-    """Of all values that the open words may have.
+def is_done_natively(tool: str, words: Sequence[str | ArgSpec | None]) -> bool:
+    """Whether the daemon does a command itself for all values that its open words may have.
 
-    Attributes:
-        every: each is done natively.
-        some: at least one is.
-        silent: and the native writes nothing to standard output, so nor does the tool; where it
-            is not silent, it writes the same.
+    The words are those behind the executable; of one that is None nothing is known.
     """
-
-    every: bool
-    some: bool
-    silent: bool
-
-
-def forecast(tool: str, words: Sequence[str | ArgSpec | None]) -> Forecast:
-    """Look at a command line without its executable; None is a word of which nothing is known."""
     native = find(tool)
     choices = [(word,) if isinstance(word, str) else tuple(_values(word)) for word in words]
-    count = 1
-    for values in choices:
-        count *= len(values)
-    if native is None or not count:
-        return Forecast(every=False, some=False, silent=False)
-    seen: set[bool] = set()
-    for each in islice(product(*choices), _MOST):
-        seen.add(native.recognise((tool, *each)) is not None)
-        if len(seen) > 1:
-            break
-    every = seen == {True} and count <= _MOST
-    return Forecast(every, True in seen, True in seen and native.SILENT)
+    count = prod(map(len, choices))
+    if native is None or not 0 < count <= _MOST:
+        return False
+    return all(native.recognise((tool, *each)) is not None for each in product(*choices))
 
 
 def _values(spec: ArgSpec | None) -> Iterator[str]:

@@ -219,7 +219,7 @@ class Decoder:
         except ProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
-            raise ProtocolError(f"what is no message: {_say(error)}") from None
+            raise ProtocolError(f"what is no message: {_reason_of(error)}") from None
         if _TIMESTAMP_BYTE in data:
             _refuse_timestamps(message)
         return _check(message)
@@ -293,7 +293,7 @@ def decode_parts(parts: list[bytes], limits: Limits) -> Message:
     except ProtocolError:
         raise
     except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
-        raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
+        raise ProtocolError(f"a message that is not msgpack: {_reason_of(error)}") from None
     if hooks.used != len(parts) - 1:
         raise ProtocolError("a part that is not used")
     if _TIMESTAMP_BYTE in parts[0]:
@@ -350,7 +350,7 @@ def _refuse_extension(code: int, _data: bytes) -> object:
     raise ProtocolError(f"an extension type: {code}")
 
 
-def _say(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     return str(error)[:100] or type(error).__name__
 
 
@@ -375,7 +375,7 @@ class StreamDecoder:
         try:
             self._feed(data)
         except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
-            raise ProtocolError(f"a message that is too large: {_say(error)}") from None
+            raise ProtocolError(f"a message that is too large: {_reason_of(error)}") from None
 
     def next(self) -> object:
         """Take the next object; raise StopIteration while it has not arrived whole."""
@@ -384,7 +384,7 @@ class StreamDecoder:
         except msgpack.OutOfData:
             raise StopIteration from None
         except Exception as error:  # noqa: BLE001 - msgpack raises many kinds
-            raise ProtocolError(f"a message that is not msgpack: {_say(error)}") from None
+            raise ProtocolError(f"a message that is not msgpack: {_reason_of(error)}") from None
 
 
 def encode_stream(value: object) -> bytes:

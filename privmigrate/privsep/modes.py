@@ -9,7 +9,8 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-_UMASK: Final = 0o022
+from privmigrate.privsep.running import UMASK
+
 _SET_IDS: Final = stat.S_ISUID | stat.S_ISGID
 _ALL: Final = 0o7777
 _EVERYONE: Final = 0o777
@@ -89,7 +90,7 @@ def _changed(change: _Change, bits: int, *, folder: bool) -> int:
             value |= each if value & each else 0
     elif change.conditional and (folder or bits & 0o111):
         value |= 0o111
-    value &= (change.who or ~_UMASK) & ~left_alone
+    value &= (change.who or ~UMASK) & ~left_alone
     if change.action == "=":
         return bits & ((~change.who if change.who else 0) | left_alone) | value
     return bits | value if change.action == "+" else bits & ~value

@@ -25,6 +25,9 @@ MAX_OUTPUT: Final = 64 * 2**20
 MAX_SECONDS: Final = 10**7
 """The longest limit of a command's time; nobody waits four months."""
 
+UMASK: Final = 0o022
+"""What commands run under; a native asks for modes without these bits."""
+
 GRACE: Final = 5.0
 """Seconds that a command has for its end after SIGTERM, before its process group is killed."""
 

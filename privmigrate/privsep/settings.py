@@ -6,14 +6,23 @@ without configuration files goes by what the context says.
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from privmigrate.privsep.context import PrivContext
+from typing import Any, Final, NamedTuple, Protocol
 
 DEFAULT_LOGGER: Final = "privmigrate.privsep.daemon"
 DEFAULT_SECTION: Final = "privsep"
 HELPER: Final = "privmigrate-helper"
+
+
+class Context(Protocol):
+    """What is read of a context: what its author said, and its section of oslo.config."""
+
+    cfg_section: str
+    capabilities: tuple[int, ...]
+    logger_name: str
+
+    @property
+    def conf(self) -> Any:
+        """The values of the section."""
 
 
 class Settings(NamedTuple):
@@ -35,7 +44,7 @@ def default_pool_size() -> int:
     return os.cpu_count() or 1
 
 
-def read(context: "PrivContext") -> Settings:
+def read(context: Context) -> Settings:
     """Read the context's settings: from oslo.config if this process uses it, else its arguments."""
     if not is_configured():
         return read_arguments(context)
@@ -44,7 +53,7 @@ def read(context: "PrivContext") -> Settings:
     return options.read(context)
 
 
-def read_arguments(context: "PrivContext") -> Settings:
+def read_arguments(context: Context) -> Settings:
     """Go by what the context's author said; there is no configuration."""
     return Settings(
         user=None,

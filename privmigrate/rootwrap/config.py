@@ -14,6 +14,10 @@ from privmigrate.rootwrap import ini
 
 T = TypeVar("T")
 
+# Where there is no rootwrap.conf: oslo.rootwrap's own documentation has these, and so has every
+# project's, but for the local folders of some.
+DEFAULT_EXEC_DIRS: Final = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
+
 _BOOLEANS: Final = MappingProxyType(
     {
         **dict.fromkeys(("1", "yes", "true", "on"), True),

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from privmigrate.rootwrap.rule import Rule
+from privmigrate.rootwrap.words import METACHARACTERS
 
-_METACHARACTERS: Final = frozenset(r".^$*+?{}[]\|()")
 _QUANTIFIERS: Final = frozenset("*+?")
 # Alternatives, flags and nesting make the beginning meaningless; `{` and `(` are also what can
 # raise OverflowError or RecursionError.
@@ -141,7 +141,7 @@ def _beginning(pattern: str) -> tuple[str, bool]:
         if letter == "\\" and not pattern[place + 1 : place + 2].isalnum():
             place += 1
             letter = pattern[place : place + 1]  # a lone backslash at the end never compiles
-        elif letter in _METACHARACTERS:
+        elif letter in METACHARACTERS:
             # a quantifier speaks of the character before it, which may be missing
             return (text[:-1] if letter in _QUANTIFIERS else text), False
         text += letter

@@ -2,7 +2,7 @@
 
 [privmigrate]
 mode = enforce                  ; or learn, or off
-strict = no                     ; yes: filters as they were meant (privmigrate explain)
+strict = no                     ; yes: filters as they were meant (see privmigrate match)
 capabilities = known            ; or all: nothing is restricted, and the log says so
 unknown = all                   ; what a command gets of which nobody knows what it needs
 setuid_programs = no            ; yes: commands may gain by setuid programs, within their set;

@@ -5,7 +5,7 @@ from typing import Final
 
 from privmigrate.rootwrap.rule import Rule
 
-_METACHARACTERS: Final = frozenset(r".^$*+?{}[]\|()")
+METACHARACTERS: Final = frozenset(r".^$*+?{}[]\|()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def runs_of(rule: Rule) -> Runs:
 
 def is_word(pattern: str) -> bool:
     """Whether nothing in a pattern has a meaning to `re`."""
-    return _METACHARACTERS.isdisjoint(pattern)
+    return METACHARACTERS.isdisjoint(pattern)
 
 
 def _behind_environment(exec_path: str, args: tuple[str, ...]) -> str:

@@ -24,18 +24,16 @@ from privmigrate.errors import (
 from privmigrate.linux.capabilities import NONE, Capability, CapabilitySet, every, read_sets
 from privmigrate.linux.credentials import Identity
 from privmigrate.linux.process import Process
-from privmigrate.linux.spawn import Program, spawn
+from privmigrate.linux.spawn import CHANGE_USER, Program, spawn
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.shim import client
+from privmigrate.shim.caller import Caller
 from privmigrate.shim.index import OURS, Built, Source, build, own_signatures, store
 from privmigrate.shim.learning import Learning
-from privmigrate.shim.rootwrap_main import Caller
 from privmigrate.shim.strict import confirm
 from privmigrate.shim.trail import Trail
 from privmigrate.shim.watch import Watch
-
-_CHANGE_USER: Final = CapabilitySet.of(Capability.CAP_SETUID, Capability.CAP_SETGID)
 
 
 class Outgrown(PrivmigrateError):  # noqa: N818 - an outcome, not an error
@@ -248,7 +246,7 @@ def needs(built: Built) -> CapabilitySet | None:
             return None
         total |= plan.capabilities
         if plan.run_as != "root":
-            total |= _CHANGE_USER
+            total |= CHANGE_USER
         if plan.kind == "K":  # to see what a process executes
             total |= CapabilitySet.of(Capability.CAP_SYS_PTRACE)
     return None if every() <= total else total

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.linux.capabilities import NONE, CapabilitySet, every
+from privmigrate.linux.spawn import FILE_CAPABILITIES
 from privmigrate.privsep.knowledge.declared import Declared
 from privmigrate.privsep.knowledge.granted import granted
 from privmigrate.rootwrap.config import RootwrapConfig
@@ -28,7 +29,6 @@ KINDS: Final = {
     "ChainingRegExpFilter": "G",
 }
 _UNANSWERABLE: Final = "S"  # asking oslo.rootwrap's object of it raises: the policy says how
-_FILE_CAPABILITIES: Final = "security.capability"
 _VFS_CAP_DATA: Final = struct.Struct("<5I")  # magic, permitted and inheritable: low, then high
 
 
@@ -96,7 +96,7 @@ def _file_capabilities(exec_path: str, exec_dirs: Sequence[str]) -> CapabilitySe
     for folder in exec_dirs if not exec_path.startswith("/") else ("",):
         path = os.path.join(folder, exec_path)  # noqa: PTH118 - a text
         try:
-            data = os.getxattr(path, _FILE_CAPABILITIES)
+            data = os.getxattr(path, FILE_CAPABILITIES)
         except FileNotFoundError:
             continue
         except OSError:

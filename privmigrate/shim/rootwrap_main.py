@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shutil import which
 
 from privmigrate.errors import EXIT_BAD_CONFIG, EXIT_NO_COMMAND, InputError, Refused
 from privmigrate.shim import client
+from privmigrate.shim.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,6 @@ class Call:
     words: tuple[str, ...]
     accepted: tuple[str, ...]
     serve: bool = False  # become the daemon instead of running a command
-
-
-class Caller(client.Caller):
-    """A caller for whom the lengthy questions are answered too."""
-
-    def guess_program(self, pid: int, command: str) -> str:
-        """As KillFilter._program when the executable was renamed: by the command line and PATH."""
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib costs 5 ms
-                word = client.decode(file.read().partition(b"\0")[0])
-        except OSError:
-            return ""
-        found = which(word, path=self.path or None) or word
-        return found if client.is_file(found) else command
 
 
 def command() -> int:
@@ -107,7 +93,7 @@ def is_facility(name: str) -> bool:
 def take_name(name: str) -> None:
     """Be called in `ps` as the client was; nothing depends on it."""
     try:
-        with open("/proc/self/comm", "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+        with open("/proc/self/comm", "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs 5 ms
             file.write(name.rpartition("/")[2])
     except OSError:
         return

@@ -4,13 +4,9 @@
 # ruff: noqa: PTH100, PTH109, PTH115, PTH118, PTH208
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from privmigrate.linux.paths import group_that_writes
-
-_MAX_LINKS: Final = 40  # as the kernel's own limit, path_resolution(7)
+from privmigrate.linux.paths import MAX_LINKS, components, why_not_roots_alone
 
 
 def entries(folder: str) -> tuple[str, ...]:
@@ -25,7 +21,7 @@ def entries(folder: str) -> tuple[str, ...]:
 def steps(path: str) -> Iterator[str]:
     """Everything that is looked at to get to `path`, itself included, as far as it exists."""
     path = os.path.abspath(path) if path else os.getcwd()
-    todo = [name for name in reversed(path.split("/")) if name not in {"", "."}]
+    todo = components(path)
     here = ""
     yield "/"
     links = 0
@@ -42,11 +38,11 @@ def steps(path: str) -> Iterator[str]:
             here = step
             continue
         links += 1
-        if links > _MAX_LINKS:
+        if links > MAX_LINKS:
             return
         if target.startswith("/"):
             here = ""
-        todo.extend(part for part in reversed(target.split("/")) if part not in {"", "."})
+        todo.extend(components(target))
 
 
 def why_not(path: str, accepted: Sequence[str]) -> str | None:
@@ -60,14 +56,8 @@ def why_not(path: str, accepted: Sequence[str]) -> str | None:
             return None  # whoever may make it may change the folder, which was looked at
         except OSError as error:
             return f"{step}: {error.strerror}"
-        if status.st_uid:
-            return f"{step} belongs to uid {status.st_uid}, not to root"
-        if stat.S_ISLNK(status.st_mode):
-            continue  # a link has no mode of its own
-        if status.st_mode & stat.S_IWOTH:
-            return f"{step} is writable by everyone"
-        if (who := group_that_writes(status, step)) is not None:
-            return f"{step} is writable by {who}"
+        if (why := why_not_roots_alone(status, step, step)) is not None:
+            return why
     return None
 
 

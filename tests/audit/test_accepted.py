@@ -13,9 +13,9 @@ from privmigrate.audit.accepted import (
 )
 from privmigrate.audit.engine import judge
 from privmigrate.audit.finding import Finding, Level
-from privmigrate.audit.illustration import illustrate
 from privmigrate.diagnostics import Span
 from privmigrate.errors import InputError
+from tests.audit.illustration import illustrate
 
 
 def judged(source: str) -> tuple[list[str], list[str]]:

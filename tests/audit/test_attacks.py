@@ -16,7 +16,6 @@ import pytest
 from oslo_rootwrap import wrapper
 
 from privmigrate.audit.engine import load_rules
-from privmigrate.audit.illustration import illustrate
 from privmigrate.convert import Conversion, Options, convert
 from privmigrate.convert.operation import Op
 from privmigrate.errors import Refused
@@ -26,6 +25,7 @@ from privmigrate.rootwrap.command import Allowed, Denied, Mode
 from privmigrate.rootwrap.parse import parse_filters
 from privmigrate.rootwrap.policy import Policy
 from tests.audit.attacks import ALONE, ATTACKS, EXCUSED, Attack
+from tests.audit.illustration import illustrate
 from tests.audit.module_attacks import MODULE_ATTACKS
 from tests.audit.sandbox import SYSTEM_DIRS, Sandbox, sandbox
 from tests.audit.test_attacks_machine import CHANGES

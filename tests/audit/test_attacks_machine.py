@@ -16,11 +16,11 @@ import pytest
 
 from privmigrate.audit.engine import load_rules
 from privmigrate.audit.gather import gather
-from privmigrate.audit.illustration import illustrate
 from privmigrate.audit.tree import DiskTree
 from privmigrate.convert import Options, convert
 from privmigrate.convert.source import read_sources
 from privmigrate.shim import trust
+from tests.audit.illustration import illustrate
 from tests.audit.sandbox import NOBODY, SYSTEM_DIRS, Sandbox, sandbox
 from tests.convert.packages import NOTHING, command_of, imported, plan, rules_of
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from privmigrate.audit.engine import load_rules
-from privmigrate.audit.illustration import illustrate
+from tests.audit.illustration import illustrate
 from tests.audit.module_attacks import MODULE_ATTACKS, ModuleAttack
 from tests.audit.sandbox import NOBODY, Sandbox, sandbox
 from tools.modules import PROJECT

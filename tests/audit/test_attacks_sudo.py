@@ -18,9 +18,9 @@ from typing import Final
 import pytest
 
 from privmigrate.audit.engine import load_rules
-from privmigrate.audit.illustration import illustrate
 from privmigrate.shim import trust
 from privmigrate.shim.install import Request, make_plan
+from tests.audit.illustration import illustrate
 from tests.audit.sandbox import ROOTWRAP, Sandbox, sandbox
 
 pytestmark = pytest.mark.root

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from privmigrate.audit.accepted import apply_ignores, read_ignores
 from privmigrate.audit.engine import judge
 from privmigrate.audit.gather import gather
-from privmigrate.audit.illustration import illustrate
 from privmigrate.audit.listing import ListedTree
 from privmigrate.audit.modules import read_module
 from privmigrate.audit.tree import Node, Tree
 from privmigrate.errors import InputError
+from tests.audit.illustration import illustrate
 
 WORDS = st.sampled_from(
     (

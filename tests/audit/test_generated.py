@@ -3,9 +3,9 @@
 import pytest
 
 from privmigrate.audit.engine import all_ways, load_rules
-from privmigrate.audit.illustration import illustrate
 from privmigrate.audit.modules import read_module
 from privmigrate.audit.score import NARROW, score
+from tests.audit.illustration import illustrate
 from tests.audit.test_modules import shown
 
 HEAD = """\

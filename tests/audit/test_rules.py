@@ -6,9 +6,9 @@ import pytest
 
 from privmigrate.audit import engine
 from privmigrate.audit.engine import AuditRule, load_rules
-from privmigrate.audit.illustration import illustrate, place_of
 from privmigrate.errors import InternalError
 from privmigrate.examples import Clean, Finds
+from tests.audit.illustration import illustrate, place_of
 
 RULES = load_rules()
 EXAMPLES = [

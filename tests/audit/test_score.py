@@ -4,10 +4,10 @@ from pathlib import Path
 
 from privmigrate.audit.engine import all_ways
 from privmigrate.audit.gather import gather
-from privmigrate.audit.illustration import illustrate
 from privmigrate.audit.score import NARROW, OPTIONS, ROOT, UNKNOWN, Score, score
 from privmigrate.audit.tree import DiskTree
 from privmigrate.cli import main
+from tests.audit.illustration import illustrate
 from tools.modules import PROJECT
 
 

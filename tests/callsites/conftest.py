@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from privmigrate.callsites import Findings, Settings, Site, find_sites
+from privmigrate.callsites.site import Reason
+from privmigrate.callsites.text import template_text
 
 Analyse = Callable[..., Findings]
-Lines = Callable[[str], list[str]]
+
+
+def command_lines(found: Findings) -> list[str]:
+    """Every template of every site that is no wrapper's own."""
+    return [
+        template_text(template)
+        for site in found.sites
+        if Reason.WRAPPER not in site.reasons
+        for template in site.templates
+    ]
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import pytest
 
-from privmigrate.callsites import Findings
 from privmigrate.callsites.site import Reason, Root
-from privmigrate.callsites.text import template_text
-from tests.callsites.conftest import Analyse
+from tests.callsites.conftest import Analyse, command_lines
 
 UTILS = """\
 from oslo_concurrency import processutils
@@ -31,15 +29,6 @@ class OverSsh:
 """
 
 
-def lines(findings: Findings) -> list[str]:
-    return [
-        template_text(template)
-        for site in findings.sites
-        if Reason.WRAPPER not in site.reasons
-        for template in site.templates
-    ]
-
-
 def test_an_object_that_is_called_adds_that_it_runs_as_root(analyse: Analyse) -> None:
     found = analyse(
         """\
@@ -58,7 +47,7 @@ def test_an_object_that_is_called_adds_that_it_runs_as_root(analyse: Analyse) ->
         """,
         utils=UTILS,
     )
-    assert lines(found) == ["rm -f {path}", "mkdir {path}"]
+    assert command_lines(found) == ["rm -f {path}", "mkdir {path}"]
     for site in found.sites:
         if Reason.WRAPPER not in site.reasons:
             assert site.root is Root.ALWAYS
@@ -103,7 +92,7 @@ def test_what_a_constructor_is_given_is_kept_under_another_name(analyse: Analyse
         utils=UTILS,
     )
     # nothing is given to Quiet
-    assert lines(found) == ["chmod 777 {path}"]
+    assert command_lines(found) == ["chmod 777 {path}"]
 
 
 def test_one_that_may_go_to_another_host_is_told_with_its_doubt(analyse: Analyse) -> None:
@@ -125,7 +114,7 @@ def test_one_that_may_go_to_another_host_is_told_with_its_doubt(analyse: Analyse
         utils=UTILS,
     )
     (site,) = [each for each in found.sites if Reason.WRAPPER not in each.reasons]
-    assert lines(found) == ["chmod 777 {path}"]
+    assert command_lines(found) == ["chmod 777 {path}"]
     assert Reason.REMOTE in site.reasons
     assert not site.checkable
 
@@ -150,7 +139,7 @@ def test_a_function_that_makes_the_executor(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert lines(found) == ["gluster volume info {name}"]
+    assert command_lines(found) == ["gluster volume info {name}"]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +185,7 @@ def test_a_partial_has_the_first_words_and_the_options(analyse: Analyse, held: s
         """,
         utils=UTILS,
     )
-    assert [each.removeprefix("nice ") for each in lines(found)] == [
+    assert [each.removeprefix("nice ") for each in command_lines(found)] == [
         "touch {path}",
         "rm {path}",
         "stat {path}",

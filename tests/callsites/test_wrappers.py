@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from privmigrate.callsites import Findings
 from privmigrate.callsites.site import Convention, Reason, Root
-from privmigrate.callsites.text import template_text
+from tests.callsites.conftest import command_lines
 
 Analyse = Callable[..., Findings]
 
@@ -14,16 +14,6 @@ def execute(*cmd, **kwargs):
     kwargs.setdefault('root_helper', 'sudo x-rootwrap')
     return processutils.execute(*cmd, **kwargs)
 """
-
-
-def shown(found: Findings) -> list[str]:
-    """Every template of every site that is no wrapper's own."""
-    return [
-        template_text(template)
-        for site in found.sites
-        if Reason.WRAPPER not in site.reasons
-        for template in site.templates
-    ]
 
 
 def test_a_function_that_only_passes_everything_on_is_looked_through(analyse: Analyse) -> None:
@@ -36,7 +26,7 @@ def test_a_function_that_only_passes_everything_on_is_looked_through(analyse: An
         utils=UTILS,
     )
     (site,) = found.sites
-    assert shown(found) == ["rm {path}"]
+    assert command_lines(found) == ["rm {path}"]
     assert (site.via, site.through) == ((), ("service.utils.execute",))
     assert site.direct
     assert site.typable
@@ -57,7 +47,7 @@ def test_it_is_found_under_every_name_that_it_is_imported_by(analyse: Analyse) -
         utils=UTILS,
         names="from service import utils\nanother = utils.execute\n",
     )
-    assert shown(found) == ["a", "b", "c"]
+    assert command_lines(found) == ["a", "b", "c"]
 
 
 def test_a_wrapper_adds_words_of_its_own(analyse: Analyse) -> None:
@@ -73,7 +63,7 @@ def test_a_wrapper_adds_words_of_its_own(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["ovs-vsctl --timeout=10 --may-exist add-br {name}"]
+    assert command_lines(found) == ["ovs-vsctl --timeout=10 --may-exist add-br {name}"]
     own, call = found.sites
     assert own.reasons == (Reason.WRAPPER,)
     assert not own.resolved
@@ -104,7 +94,7 @@ def test_wrappers_of_wrappers_are_found_in_any_order(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert "zfs create {name}" in shown(found)
+    assert "zfs create {name}" in command_lines(found)
     assert len(found.wrappers) == 4
 
 
@@ -132,7 +122,7 @@ def test_a_method_is_found_by_the_class_that_its_object_is_of(analyse: Analyse) 
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["tool list", "tool show"]
+    assert command_lines(found) == ["tool list", "tool show"]
 
 
 def test_a_sentinel_says_whether_it_runs_as_root(analyse: Analyse) -> None:
@@ -152,7 +142,7 @@ def test_a_sentinel_says_whether_it_runs_as_root(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["zfs destroy {name}"]
+    assert command_lines(found) == ["zfs destroy {name}"]
     assert found.sites[-1].root is Root.ALWAYS
 
 
@@ -171,7 +161,7 @@ def test_a_default_of_a_wrapper_can_be_overruled(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["df /"]
+    assert command_lines(found) == ["df /"]
 
 
 def test_a_nested_function_passes_its_outer_functions_words_on(analyse: Analyse) -> None:
@@ -188,7 +178,7 @@ def test_a_nested_function_passes_its_outer_functions_words_on(analyse: Analyse)
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["ldapwhoami -D {name}"]
+    assert command_lines(found) == ["ldapwhoami -D {name}"]
 
 
 def test_what_a_helper_returns_is_looked_into(analyse: Analyse) -> None:
@@ -204,7 +194,7 @@ def test_what_a_helper_returns_is_looked_into(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["ip addr add 10.0.0.1/8 dev {device}"]
+    assert command_lines(found) == ["ip addr add 10.0.0.1/8 dev {device}"]
 
 
 def test_an_executor_that_is_passed_in(analyse: Analyse) -> None:
@@ -222,7 +212,7 @@ def test_an_executor_that_is_passed_in(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert shown(found) == ["chmod 777 {path}", "sync"]
+    assert command_lines(found) == ["chmod 777 {path}", "sync"]
     first, second = found.sites
     assert (first.root, first.condition) == (Root.CONDITIONAL, "self._as_root")
     assert first.typable
@@ -294,4 +284,4 @@ def test_recursion_ends(analyse: Analyse) -> None:
         """,
         utils=UTILS,
     )
-    assert "ls" in shown(found)
+    assert "ls" in command_lines(found)

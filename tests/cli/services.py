@@ -74,15 +74,14 @@ def run_proofs() -> str:
 Make = Callable[..., Service]
 
 
-@pytest.fixture
-def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Make a service of filters and modules, the current folder its checkout."""
-    monkeypatch.chdir(tmp_path)
+def maker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make what makes a service of filters and modules in `folder`, the current one from now on."""
+    monkeypatch.chdir(folder)
     for name in [each for each in sys.modules if each.partition(".")[0] == "svc"]:
         monkeypatch.delitem(sys.modules, name)  # of another test
 
     def make(filters: str, **modules: str) -> Service:
-        service = Service(tmp_path)
+        service = Service(folder)
         service.write(filters, modules)
         return service
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.services import PACKAGE, Make, Service, make_service  # noqa: F401 - a fixture
+from tests.cli.services import PACKAGE, Make, Service
 
 FILTERS = """\
 ip_exec: IpNetnsExecFilter, ip, root
@@ -64,7 +64,7 @@ class Driver:
 
 
 @pytest.fixture
-def service(make_service: Make) -> Service:  # noqa: F811
+def service(make_service: Make) -> Service:
     made = make_service(FILTERS, driver=DRIVER)
     assert made.convert() in {0, 3}
     return made
@@ -90,7 +90,7 @@ def test_what_a_rewritten_service_calls_stays_as_it_was(service: Service) -> Non
     assert service.generated() == after
 
 
-def test_a_list_that_was_checked_as_built_stays(make_service: Make) -> None:  # noqa: F811
+def test_a_list_that_was_checked_as_built_stays(make_service: Make) -> None:
     """The value of a 'constant' that is assigned elsewhere too is known at run time alone."""
     driver = (
         "from svc import utils\n\n\nclass Driver:\n    PREFIX = ['env', 'LC_ALL=C']\n\n"

@@ -16,9 +16,8 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from privmigrate.audit import engine
 from privmigrate.cli import main
+from tests.cli.conftest import Run, Subcommand
 from tools.modules import PROJECT
-
-Run = Callable[..., tuple[int, str, str]]
 
 FILTERS = """[Filters]
 # privmigrate: ignore PM109: the mount points are fixed in the shim
@@ -36,13 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["audit", *words])
-        said = capsys.readouterr()
-        return code, said.out.replace(f"{folder}/", ""), said.err.replace(f"{folder}/", "")
-
-    return call
+def run(folder: Path, subcommand: Subcommand) -> Run:
+    return subcommand("audit", folder)
 
 
 def test_the_worst_comes_first_with_place_reason_and_advice(run: Run, folder: Path) -> None:

@@ -3,15 +3,13 @@
 import argparse
 import json
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import callsites, main
+from privmigrate.cli import callsites
+from tests.cli.conftest import Run, Subcommand
 from tests.conftest import PROJECT
-
-Run = Callable[..., tuple[int, str, str]]
 
 MODULE = """
 from oslo_concurrency import processutils
@@ -43,13 +41,8 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(service: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["callsites", *words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def run(service: Path, subcommand: Subcommand) -> Run:
+    return subcommand("callsites")
 
 
 def test_the_table(run: Run) -> None:

@@ -3,29 +3,21 @@
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import main
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.thread import SecureBits
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.privsep.daemon.record import Record, parse_record, read_record, write_record
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.conftest import Run, Subcommand
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["caps", *words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def run(subcommand: Subcommand) -> Run:
+    return subcommand("caps")
 
 
 def test_our_own_process_is_shown_with_its_securebits(run: Run) -> None:

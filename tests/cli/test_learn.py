@@ -13,27 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import main
 from privmigrate.convert.needs import read_needs
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.observe.tracefs import Tracefs
+from tests.cli.conftest import Run, Subcommand
 from tools.modules import PROJECT
 
 PROGRAM = (sys.executable, "-m", "privmigrate", "learn")
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT)}
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["learn", *words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def run(subcommand: Subcommand) -> Run:
+    return subcommand("learn")
 
 
 @pytest.fixture

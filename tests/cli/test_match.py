@@ -3,14 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from privmigrate.cli import main
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.conftest import Run, Subcommand
 
 FILTERS = r"""[Filters]
 cat: CommandFilter, cat, root
@@ -38,13 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["match", *words])
-        said = capsys.readouterr()
-        return code, said.out.replace(f"{folder}/", ""), said.err.replace(f"{folder}/", "")
-
-    return call
+def run(folder: Path, subcommand: Subcommand) -> Run:
+    return subcommand("match", folder)
 
 
 def test_an_allowed_command_is_shown_with_all_that_it_gets(run: Run, folder: Path) -> None:

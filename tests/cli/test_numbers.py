@@ -10,7 +10,7 @@ import pytest
 
 from privmigrate.testing import equivalence
 from privmigrate.testing.evaluate import Case
-from tests.cli.services import Make, make_service  # noqa: F401 - a fixture
+from tests.cli.services import Make
 
 FILTERS = "truncate: CommandFilter, truncate, root\n"
 FORMS = [
@@ -57,7 +57,7 @@ def _forms(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[..., A
 def test_a_number_in_a_word_stays_what_it_was(
     written: str,
     passed: str,
-    make_service: Make,  # noqa: F811
+    make_service: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = make_service(

@@ -6,10 +6,7 @@ import pytest
 
 from privmigrate.errors import Refused
 from privmigrate.privsep.commands import Command
-from tests.cli import services
 from tests.cli.services import PACKAGE, Make, Service
-
-make_service = services.make_service
 
 FILTERS = "ctl: CommandFilter, ctl, root\nlvs: EnvFilter, env, root, LC_ALL=C, lvs\n"
 DRIVER = """\

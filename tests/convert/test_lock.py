@@ -1,13 +1,13 @@
 """The lock itself, and files that appear all at once or not at all."""
 
+import itertools
 import json
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -167,19 +167,16 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         write(tmp_path / "file" / "p", {"a.py": ""}, {})
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from privmigrate.convert.lock import write
-folder, size = Path(sys.argv[1]), int(sys.argv[2])
-texts = [{f"m{n}.py": f"{turn}\\n" * size for n in range(12)} for turn in (0, 1)]
-turn = 0
-write(folder, texts[0], {})
-print("ready", flush=True)
-while True:
-    write(folder, texts[1 - turn], texts[turn])
-    turn = 1 - turn
-"""
+def write_for_ever(folder: Path, size: int, ready: int) -> NoReturn:
+    """In a child: write one package after the other, until somebody kills it."""
+    try:
+        texts = [{f"m{n}.py": f"{turn}\n" * size for n in range(12)} for turn in (0, 1)]
+        write(folder, texts[0], {})
+        os.write(ready, b"x")
+        for turn in itertools.cycle((0, 1)):
+            write(folder, texts[1 - turn], texts[turn])
+    finally:
+        os._exit(1)
 
 
 def states(folder: Path) -> set[str]:
@@ -192,15 +189,16 @@ def test_a_run_that_is_killed_leaves_a_whole_package(tmp_path: Path) -> None:
     size = 50
     for attempt in range(12):
         folder = tmp_path / "p"
-        child = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(folder), str(size)], stdout=subprocess.PIPE
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        timer = threading.Event()
-        timer.wait(0.011 * attempt)
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+        begun, ready = os.pipe()
+        child = os.fork()
+        if not child:
+            write_for_ever(folder, size, ready)
+        assert os.read(begun, 1) == b"x"
+        threading.Event().wait(0.011 * attempt)
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        os.close(begun)
+        os.close(ready)
         assert len(list(folder.glob("m*.py"))) == 12
         (state,) = states(folder)
         assert state in ("0" * size, "1" * size)

@@ -280,6 +280,7 @@ def test_a_call_that_stays_may_be_meant(changes: list[FileChange]) -> None:
 
 
 def with_nothing_looked_at(each: Replacement) -> Replacement:
+    """The same, of a call whose result nobody looks at."""
     site = replace(each.use.site, result=Result.IGNORED)
     return replace(each, use=replace(each.use, site=site))
 
@@ -298,18 +299,9 @@ def test_a_mock_is_added_where_the_executors_is_somewhere_else(
         f"    self.ex.assert_any_call('chmod', '777', '/p', run_as_root=True{options})",
     ]
     text = "\n".join([*header, *(f"    {line}" for line in lines), ""])
-    # what the call gives back is not looked at
     quiet = [
-        replace(
-            change,
-            replacements=tuple(
-                replace(
-                    each, use=replace(each.use, site=replace(each.use.site, result=Result.IGNORED))
-                )
-                for each in change.replacements
-            ),
-        )
-        for change in changes
+        replace(each, replacements=tuple(map(with_nothing_looked_at, each.replacements)))
+        for each in changes
     ]
     tests = move_tests(quiet, {"tests/test_x.py": text.encode()}, TARGET)
     assert tests.listed == ()

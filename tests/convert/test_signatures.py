@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.cli.services import Make, make_service  # noqa: F401 - a fixture
+from tests.cli.services import Make
 
 FILTERS = """\
 ovs: CommandFilter, ovs-vsctl, root
@@ -59,7 +59,7 @@ def signatures(service_texts: dict[str, str]) -> list[str]:
 def test_what_a_signature_says(
     call: str,
     signature: str,
-    make_service: Make,  # noqa: F811
+    make_service: Make,
 ) -> None:
     service = make_service(
         FILTERS,
@@ -77,7 +77,7 @@ def test_what_a_signature_says(
     assert "1 passed" in service.proven()
 
 
-def test_a_switch_of_one_letter_says_what_it_asks_for(make_service: Make) -> None:  # noqa: F811
+def test_a_switch_of_one_letter_says_what_it_asks_for(make_service: Make) -> None:
     service = make_service(
         FILTERS,
         driver="""\
@@ -97,7 +97,7 @@ def test_a_switch_of_one_letter_says_what_it_asks_for(make_service: Make) -> Non
 
 
 def test_two_calls_of_which_one_differs_keep_both_parameters(
-    make_service: Make,  # noqa: F811
+    make_service: Make,
 ) -> None:
     service = make_service(
         FILTERS,
@@ -116,7 +116,7 @@ def test_two_calls_of_which_one_differs_keep_both_parameters(
 
 
 def test_a_rule_that_stays_and_calls_of_another_have_names(
-    make_service: Make,  # noqa: F811
+    make_service: Make,
 ) -> None:
     """A pattern's rule may stay beside what calls need: both are named in one order."""
     service = make_service(

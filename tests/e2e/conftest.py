@@ -3,7 +3,6 @@
 Everything comes from the wheel; the source tree is not importable for what is tested here.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.e2e.asking import ask
 from tools import stage as staging
 
 HERE: Final = Path(__file__).resolve().parent
@@ -37,16 +37,7 @@ class Driver:
 
     def ask(self, expression: str) -> dict[str, Any]:
         """Evaluate an expression there: its value under ``value``, or what was raised."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(expression + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            assert self.process.stderr is not None
-            raise AssertionError(f"the driver ended: {self.process.stderr.read()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return ask(self.process, expression)
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression that must not raise."""

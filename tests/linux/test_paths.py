@@ -124,16 +124,14 @@ def test_nothing_leads_out_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "in" / "side").symlink_to("file")
     handle = os.open(tmp_path / "in", os.O_PATH | os.O_DIRECTORY)
     try:
-        os.close(open_beneath(handle, "file", os.O_RDONLY))
-        os.close(open_beneath(handle, "side", os.O_RDONLY, links=True))
-        for path in ("../out", "up", "root", "/etc/passwd"):
-            with pytest.raises(OSError, match="cross-device"):
-                open_beneath(handle, path, os.O_RDONLY, links=True)
-        with pytest.raises(OSError, match="symbolic links"):
-            open_beneath(handle, "side", os.O_RDONLY)
-        fd = open_beneath(handle, "new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o640)
+        fd = open_beneath(handle, "file", os.O_RDONLY)
         assert not os.get_inheritable(fd)
         os.close(fd)
-        assert (tmp_path / "in" / "new").stat().st_mode & 0o777 == 0o640
+        for path in ("../out", "/etc/passwd"):
+            with pytest.raises(OSError, match="cross-device"):
+                open_beneath(handle, path, os.O_RDONLY)
+        for path in ("side", "up", "root"):
+            with pytest.raises(OSError, match="symbolic links"):
+                open_beneath(handle, path, os.O_RDONLY)
     finally:
         os.close(handle)

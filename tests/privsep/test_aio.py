@@ -137,6 +137,37 @@ def test_death_fails_all_calls_on_the_way_and_the_next_starts_a_daemon(
     asyncio.run(main())
 
 
+def test_what_the_dead_daemon_had_not_read_is_asked_again(
+    daemon: PrivContext, tmp_path: Path
+) -> None:
+    # INV-15
+    end = tmp_path / "end"
+    started = [tmp_path / str(number) for number in range(100)]
+
+    async def main() -> None:
+        waiting = [
+            asyncio.create_task(call(calls.start_and_wait, str(path), str(end))) for path in started
+        ]
+        await comes_true(started[0].exists)
+        pid = int(started[0].read_text())
+        os.kill(pid, signal.SIGSTOP)
+        begun = [path.exists() for path in started]
+        os.kill(pid, signal.SIGKILL)
+        end.touch()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert True in begun
+        for path, did_begin, result in zip(started, begun, found, strict=True):
+            if isinstance(result, ChannelClosed):
+                assert result.may_have_run
+            else:
+                assert result == str(end)
+                assert not did_begin
+                assert int(path.read_text()) != pid
+        assert str(end) in found
+
+    asyncio.run(main())
+
+
 def test_stopping_the_context_ends_what_is_awaited(daemon: PrivContext, tmp_path: Path) -> None:
     started = tmp_path / "started"
 

@@ -30,11 +30,11 @@ from privmigrate.privsep.execute import (
     limited_to,
     run,
 )
+from tests.privsep.conftest import count_descriptors
 
 DIRS = ("/usr/bin", "/bin")
 SH = Executable("sh", dirs=DIRS)
 CAT = Executable("cat", dirs=DIRS)
-PYTHON = Executable(sys.executable)
 
 
 def sh(script: str, *args: str, **options: str) -> execute.ExecResult:
@@ -297,16 +297,13 @@ def test_a_limit_is_a_number_of_seconds(seconds: object) -> None:
 
 
 def test_no_descriptor_is_lost() -> None:
-    def count() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
-    before = count()
+    before = count_descriptors()
     for _ in range(3):
         run(CAT, stdin="x")
         run(Executable("/nowhere"))
         run(CAT, "a\0b")
         run(CAT, "x" * 200_000)
-    assert count() == before
+    assert count_descriptors() == before
 
 
 def test_descriptors_are_returned_where_they_run_out() -> None:

@@ -47,7 +47,7 @@ def evidence(made: Marks) -> Evidence:
 
 @pytest.mark.parametrize("number", [1, 255, 256, 257, 2**40])
 def test_a_mark_is_of_one_call(made: Marks, evidence: Evidence, number: int) -> None:
-    byte = made.take(7, 42)
+    byte = made.take(7, 42).byte
     byte[0] = (number - 1) % marks.NUMBERS
     assert evidence.shows_that_it_did_not_begin(42, number)
     byte[0] = number % marks.NUMBERS
@@ -65,11 +65,26 @@ def test_a_client_may_name_its_connection_as_it_likes(
 
 def test_of_what_is_not_known_nothing_is_said(made: Marks, evidence: Evidence) -> None:
     made.take(7, 42)
-    made.take(8, 43)[0] = 1
+    made.take(8, 43).byte[0] = 1
     made.take(7, 44)  # the number of a connection that has ended
     made.take(SLOTS, 45)
     for key in (41, 42, 43, 45):
         assert not evidence.shows_that_it_did_not_begin(key, 1)
+
+
+def test_of_calls_that_share_a_connection_the_first_that_was_not_read(
+    made: Marks, evidence: Evidence
+) -> None:
+    mark = made.take(7, 42)
+    made.take(8, 43).next[0] = 9
+    assert evidence.first_that_did_not_begin(42) == 1
+    mark.next[0] = 5
+    assert evidence.first_that_did_not_begin(42) == 5
+    mark.next[0] = 0  # too many calls
+    assert evidence.first_that_did_not_begin(42) is None
+    made.take(7, 44)
+    assert evidence.first_that_did_not_begin(42) is None
+    assert evidence.first_that_did_not_begin(44) == 1
 
 
 def test_a_key_is_found_in_its_place_only(made: Marks, evidence: Evidence) -> None:
@@ -83,7 +98,7 @@ def test_another_s_mark_is_never_taken_for_one_s_own(
     made: Marks, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon lives, and gives the slot away while we look."""
-    made.take(7, 42)[0] = 1
+    made.take(7, 42).byte[0] = 1
     read = os.pread
 
     def give_away_meanwhile(fd: int, size: int, place: int) -> bytes:
@@ -142,6 +157,23 @@ def test_the_daemon_marks_what_it_executes() -> None:
     raw.close()
 
 
+@pytest.mark.parametrize(
+    ("number", "following"), [(1, 2), (2**32 - 2, 2**32 - 1), (2**32 - 1, None), (-1, None)]
+)
+def test_the_daemon_marks_what_it_reads_of_calls_that_share_a_connection(
+    number: int, following: int | None
+) -> None:
+    raw = Raw()
+    raw.control.send(packed((HELLO, VERSION, 30, False)))
+    _, (fd,), _, _ = socket.recv_fds(raw.control, DATAGRAM, 4)
+    found = Evidence(fd)
+    with raw.attach(shared=True) as sock:
+        sock.send(packed((CALL, number, calls.getpid.name, (), {})))
+        assert answer(sock)[2] == raw.pid
+        assert found.first_that_did_not_begin(1) == following
+    raw.close()
+
+
 def test_who_hangs_up_before_the_mark_is_seen(staying: Staying, tmp_path: Path) -> None:
     """And so a call of which no mark was found then is not executed later."""
     # INV-15
@@ -174,7 +206,7 @@ class Marking:
         self.marked = marked
 
     def __call__(self, actor: Actor) -> None:
-        byte = self.made.take(5, actor.key)
+        byte = self.made.take(5, actor.key).byte
         actor.read(1)
         byte[0] = self.marked
 

@@ -18,6 +18,7 @@ from privmigrate.privsep.execute import ExecResult, Executable, run
 from privmigrate.privsep.natives import base, do
 from privmigrate.privsep.natives.base import LeftToTool, always_quoted, c_quoted, quoted, split
 from privmigrate.privsep.natives.tee import Tee
+from tests.privsep.conftest import count_descriptors
 
 DIRS = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 
@@ -35,10 +36,6 @@ def nothing_is_executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("privmigrate.privsep.natives.run", refuse)
     with chdir("/"):
         yield
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 # -- what was wrong in services
@@ -417,12 +414,12 @@ def test_a_tree_deeper_than_descriptors_and_frames(tmp_path: Path) -> None:
         os.close(here)
         here = below
     os.close(here)
-    before, most = descriptors(), 0
+    before, most = count_descriptors(), 0
     real = os.scandir
 
     def scandir(handle: int) -> "os.ScandirIterator[str]":  # type: ignore[name-defined]
         nonlocal most
-        most = max(most, descriptors())
+        most = max(most, count_descriptors())
         return real(handle)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -430,7 +427,7 @@ def test_a_tree_deeper_than_descriptors_and_frames(tmp_path: Path) -> None:
         assert native("chown", "-R", str(os.getuid()), tmp_path / "d").exit_code == 0
         assert native("rm", "-rf", tmp_path / "d") == (0, b"", b"")
     assert most - before < 8
-    assert descriptors() == before
+    assert count_descriptors() == before
     assert not (tmp_path / "d").exists()
 
 
@@ -458,12 +455,12 @@ def test_a_walk_does_not_go_up_another_way(tmp_path: Path) -> None:
     (tmp_path / "a/b/f").touch()
     (tmp_path / "elsewhere").mkdir()
     mover = _Mover(lambda: (tmp_path / "a/b").rename(tmp_path / "elsewhere/b"))
-    before = descriptors()
+    before = count_descriptors()
     with base.parent_of(str(tmp_path / "a")) as (folder, name), pytest.raises(OSError) as caught:
         tree.walk(folder, name, "a", mover)
     assert caught.value.errno == errno.ESTALE
     assert mover.left == []
-    assert descriptors() == before
+    assert count_descriptors() == before
 
 
 def test_a_folder_of_too_many_names_is_left_to_the_tool(
@@ -473,12 +470,12 @@ def test_a_folder_of_too_many_names_is_left_to_the_tool(
     for number in range(4):
         (tmp_path / "d" / str(number)).touch()
     monkeypatch.setattr(tree, "MOST", 3)
-    before = descriptors()
+    before = count_descriptors()
     with base.parent_of(str(tmp_path / "d")) as (folder, name), pytest.raises(LeftToTool):
         tree.walk(folder, name, "d", _Mover(lambda: None))
     with pytest.raises(Refused):
         native("rm", "-rf", tmp_path / "d", within=str(tmp_path))
-    assert descriptors() == before
+    assert count_descriptors() == before
 
 
 @pytest.mark.root
@@ -496,7 +493,7 @@ def test_what_is_mounted_in_a_tree_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tool", ["touch", "tee", "truncate", "cp", "mkdir", "rm", "chmod", "ls"])
 def test_no_descriptor_is_left_open(tool: str, base_folder: Path) -> None:
     words = {"truncate": ("-s", "1"), "cp": (f"{base_folder}/plain",), "chmod": ("0700",)}
-    before = descriptors()
+    before = count_descriptors()
     for name in ("plain", "nowhere/x", "new", "out/f"):
         for within in (None, str(base_folder)):
             options = {} if within is None else {"within": within}
@@ -504,7 +501,7 @@ def test_no_descriptor_is_left_open(tool: str, base_folder: Path) -> None:
                 native(tool, *words.get(tool, ()), base_folder / name, **options)
             except (Refused, AssertionError):  # left to the tool
                 continue
-    assert descriptors() == before
+    assert count_descriptors() == before
 
 
 # -- words and messages

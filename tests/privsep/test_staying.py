@@ -320,6 +320,26 @@ def test_the_main_thread_looks_for_as_long_as_there_are_calls(
     assert server.asked
 
 
+@pytest.mark.usefixtures("one")
+def test_there_are_more_workers_where_all_are_stuck(
+    staying: Staying, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(serve, "start_new_thread", lambda run, _: started.append(run))
+    server = staying.server
+    server.workers = server._wanted = 1
+    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    wait_until(lambda: bool(server.running))
+    for _ in range(1 + serve._LOOKS):
+        assert not started
+        assert server.asked
+        threading.Event().wait(2 * serve.STUCK_SECONDS)
+        server._look_after_workers()
+    assert len(started) == 1
+    assert server.workers == 2
+    (tmp_path / "end").touch()
+
+
 def test_fewer_workers_serve_where_no_more_can_be_had(
     staying: Staying, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from privmigrate.privsep import ExecResult, Executable, command, run
@@ -76,14 +75,6 @@ def fork_and_terminate(number: int) -> int:
     os.close(theirs)
     os.kill(pid, number)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-@context.entrypoint
-def spin(seconds: float) -> None:
-    """Keep the interpreter busy."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
 
 
 @context.entrypoint

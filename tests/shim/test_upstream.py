@@ -27,9 +27,9 @@ from oslo_rootwrap.tests import test_functional, test_rootwrap
 
 from privmigrate.rootwrap.policy import PRIVSEP_HELPER
 from privmigrate.shim import client, client_api
+from privmigrate.shim.caller import Caller
 from privmigrate.shim.index import _layout
 from privmigrate.shim.plan import KINDS, Planned
-from privmigrate.shim.rootwrap_main import Caller
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """#!{python}

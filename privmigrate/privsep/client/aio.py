@@ -56,7 +56,7 @@ class LoopConnection:
         self._write = self._sock.send
         self._decoder = Decoder()
         self._numbers = itertools.count(1)
-        self._calls: dict[object, asyncio.Future[Message]] = {}
+        self._calls: dict[int, asyncio.Future[Message]] = {}
         self._unsent: deque[bytes | memoryview] = deque()
         self._parts: _Parts | None = None
         loop.add_reader(self._sock.fileno(), self._read)
@@ -157,7 +157,7 @@ class LoopConnection:
         if message[0] not in ANSWERS:
             self._channel.listener.hear(message)
             return
-        future = self._calls.pop(message[1], None)
+        future = self._calls.pop(message[1], None)  # type: ignore[call-overload]
         if future is not None and not future.done():
             future.set_result(message)
 
@@ -172,10 +172,20 @@ class LoopConnection:
         self._sock.close()
         if isinstance(error, ChannelClosed):
             self._channel.judge(error)
-        for future in self._calls.values():
-            if not future.done():
+        first = self._first_that_did_not_begin() if isinstance(error, ChannelClosed) else None
+        for number, future in self._calls.items():
+            if future.done():
+                continue
+            if first is None or number < first:
                 future.set_exception(error)
+            else:
+                why = "the privsep daemon died before the call began"
+                future.set_exception(ChannelClosed(why, may_have_run=False))
         self._calls.clear()
+
+    def _first_that_did_not_begin(self) -> int | None:
+        evidence = self._channel.evidence
+        return None if evidence is None else evidence.first_that_did_not_begin(self._key)
 
     def close_soon(self) -> None:
         """Have the loop's own thread end this."""

@@ -63,6 +63,7 @@ class Connection:
         collection: whose own epoll set watches it; changed by whoever has the connection.
         misses: how often in a row the next request was not there yet; see `Worker`.
         mark: the byte in which an executed call leaves its number; see `marks`.
+        next: the number from which on no call was read, where they share the connection.
         read: receives a datagram into a buffer, as `recv_into`.
         state: changed by `Server` alone, as the table of requests says.
         rows: what may be asked in this state.
@@ -79,6 +80,7 @@ class Connection:
         "key",
         "mark",
         "misses",
+        "next",
         "read",
         "rows",
         "shared",
@@ -99,6 +101,7 @@ class Connection:
         self.collection: Collection | None = None
         self.misses = 0
         self.mark = memoryview(bytearray(1))
+        self.next = memoryview(bytearray(4)).cast("I")
         self.closed = False
         self._lock = allocate_lock()
         # bound once: every call comes by here

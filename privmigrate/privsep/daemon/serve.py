@@ -185,7 +185,7 @@ class Server:
             return
         connection.enter(State.SERVING, ROWS[State.SERVING])
         self._connections[connection.fd] = connection
-        connection.mark = self.marks.take(connection.fd, connection.key)
+        connection.mark, connection.next = self.marks.take(connection.fd, connection.key)
         self._events.register(connection.fd, select.EPOLLRDHUP | select.EPOLLET)
         self.requests.register(connection.fd, _WORK)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from privmigrate.privsep.daemon.answer_call import Turn
 from privmigrate.privsep.daemon.collection import HUNG_UP, Collection
 from privmigrate.privsep.daemon.connection import NOW, SOON, Connection
+from privmigrate.privsep.marks import MOST_NUMBERS
 from privmigrate.privsep.messages import CALL, PARTS, Decoder, Message, ProtocolError
 from privmigrate.privsep.running import Cancellation
 
@@ -172,6 +173,11 @@ class Worker:
         if message[0] == PARTS:
             message = server.receive_rest(connection, message, self.turn)
         if connection.shared:
+            number = message[1]
+            assert isinstance(number, int)  # noqa: S101 - `messages` has checked
+            # INV-15: as the mark of a call that has its connection for itself, but by the one
+            # worker that may read now
+            connection.next[0] = number + 1 if 0 <= number < MOST_NUMBERS - 1 else 0
             # while this call is executed, others may take the next
             server.arm(connection)
         return message

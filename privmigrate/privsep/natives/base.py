@@ -11,11 +11,9 @@ from typing import ClassVar, Final, NamedTuple, Protocol, Self
 from privmigrate.examples import Kept, Same
 from privmigrate.linux.capabilities import Capability
 from privmigrate.linux.paths import is_of_process, open_beneath
-from privmigrate.privsep.running import ExecResult
+from privmigrate.privsep.running import UMASK, ExecResult
 
 DONE: Final = ExecResult(0, b"", b"")
-UMASK: Final = 0o022
-"""What commands run under; a native asks for modes without these bits."""
 
 _DEFAULT_ACL: Final = "system.posix_acl_default"
 # What a shell takes as it is; all else coreutils puts in quotes.
@@ -38,7 +36,6 @@ class Native(Protocol):
 
     Attributes:
         CAPABILITIES: what it needs at most.
-        SILENT: it writes nothing to its standard output.
         within: the folder that the paths were checked to lie in, or None; then no symbolic link
             below it is followed, so that none that is put there after the check leads out.
         paths: the words that are paths.
@@ -46,7 +43,6 @@ class Native(Protocol):
 
     CAPABILITIES: ClassVar[tuple[Capability, ...]]
     EXAMPLES: ClassVar[tuple[Same | Kept, ...]]
-    SILENT: ClassVar[bool]
 
     @property
     def within(self) -> str | None: ...  # noqa: D102 - above

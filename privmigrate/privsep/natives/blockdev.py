@@ -28,7 +28,6 @@ class Blockdev:
         Kept("several", ("blockdev", "--getsize64", "a", "b"), "each has its own result"),
         Kept("with words", ("blockdev", "-v", "--getsize64", "/dev/vda"), "for people"),
     )
-    SILENT: ClassVar[bool] = False
 
     path: str
     within: str | None = None

@@ -45,8 +45,6 @@ class Cat:
         Kept("standard input by name", ("cat", "-"), "reads what it is fed"),
     )
 
-    SILENT: ClassVar[bool] = False
-
     path: str
     within: str | None = None
 

@@ -67,7 +67,6 @@ class Chmod:
         Kept("what was changed", ("chmod", "-v", "755", "f"), "prints"),
         Kept("no file", ("chmod", "755"), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     mode: Mode
     paths: tuple[str, ...]

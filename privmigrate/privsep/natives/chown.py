@@ -71,7 +71,6 @@ class Chown:
         Kept("links of a tree", ("chown", "-RL", "0", "d"), "follows links"),
         Kept("no file", ("chown", "0"), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
     TOOL: ClassVar[str] = "chown"
 
     user: str

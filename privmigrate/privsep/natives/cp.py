@@ -56,7 +56,6 @@ class Cp:
         Kept("in place of a file", ("cp", "-f", "f", "g"), "removes where it cannot open"),
         Kept("to no name", ("cp", "f", ""), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     source: str
     target: str

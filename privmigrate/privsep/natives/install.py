@@ -50,7 +50,6 @@ class Install:
         Kept("into a folder", ("install", "-D", "f", "d/f"), "copies"),
         Kept("nothing", ("install", "-d"), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     paths: tuple[str, ...]
     mode: Mode

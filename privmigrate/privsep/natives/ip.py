@@ -71,7 +71,6 @@ class Ip:
         Kept("no name", ("ip", "netns", "add", "a/b"), "the tool says what is wrong"),
         Kept("abbreviated", ("ip", "net", "a", "x"), "differs between versions"),
     )
-    SILENT: ClassVar[bool] = True
 
     action: str
     name: str = ""

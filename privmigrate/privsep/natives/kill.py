@@ -46,8 +46,6 @@ class Kill:
         Kept("a name for a number", ("kill", "-9", "x"), "the tool says what is wrong"),
     )
 
-    SILENT: ClassVar[bool] = True
-
     pid: int
     signal: int
     programs: tuple[str, ...] = ()

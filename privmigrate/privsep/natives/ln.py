@@ -60,7 +60,6 @@ class Ln:
         Kept("with a backup", ("ln", "-sb", "a", "b"), "seldom seen"),
         Kept("a name for a folder", ("ln", "-s", "a/", "d"), "has no name to give to the link"),
     )
-    SILENT: ClassVar[bool] = True
 
     target: str
     link: str

@@ -54,7 +54,6 @@ class Ls:
         Kept("a tree", ("ls", "-R", "d"), "seldom seen"),
         Kept("the folder itself", ("ls", "-d", "d"), "seldom seen"),
     )
-    SILENT: ClassVar[bool] = False
 
     path: str
     hidden: bool = False  # -A, -a

@@ -62,7 +62,6 @@ class Mkdir:
         Kept("a security context", ("mkdir", "-Z", "d"), "needs the machine's policy"),
         Kept("nothing", ("mkdir",), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     paths: tuple[str, ...]
     above: bool = False

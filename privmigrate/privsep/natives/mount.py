@@ -69,7 +69,6 @@ class Mount:
         Kept("again", ("mount", "-o", "remount,ro", "/mnt"), "with options from elsewhere"),
         Kept("what is mounted", ("mount",), "prints"),
     )
-    SILENT: ClassVar[bool] = True
 
     target: str
     source: str | None = None

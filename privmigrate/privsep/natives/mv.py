@@ -55,7 +55,6 @@ class Mv:
         Kept("with a backup", ("mv", "-b", "f", "g"), "seldom seen"),
         Kept("to no name", ("mv", "f", ""), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     source: str
     target: str

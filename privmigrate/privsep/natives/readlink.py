@@ -44,7 +44,6 @@ class Readlink:
         Kept("a slash at the end", ("readlink", "-f", "f/"), "asks for a folder"),
         Kept("up from something", ("readlink", "-m", "f/../g"), "of which it matters what it is"),
     )
-    SILENT: ClassVar[bool] = False
 
     path: str
     resolve: str = ""

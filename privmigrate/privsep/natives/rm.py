@@ -66,7 +66,6 @@ class Rm:
         Kept("an option at the end", ("rm", "f", "-f"), "easily read otherwise"),
         Kept("nothing", ("rm",), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     paths: tuple[str, ...]
     tree: bool = False

@@ -42,7 +42,6 @@ class Rmdir:
         ),
         Kept("nothing", ("rmdir",), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     paths: tuple[str, ...]
     within: str | None = None

@@ -128,7 +128,6 @@ class Stat:
         Kept("a percent sign at the end", ("stat", "-c", "%s%", "f"), "easily read otherwise"),
         Kept("short", ("stat", "-t", "f"), "seldom seen"),
     )
-    SILENT: ClassVar[bool] = False
 
     form: str
     paths: tuple[str, ...]

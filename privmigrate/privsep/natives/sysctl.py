@@ -53,7 +53,6 @@ class Sysctl:
         Kept("a way out", ("sysctl", "../version"), "is no key"),
         Kept("nothing", ("sysctl",), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = False
     NAMESPACED: ClassVar[bool] = True
 
     words: tuple[tuple[str, str | None], ...]  # where below /proc/sys, and what to write

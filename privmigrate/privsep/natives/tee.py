@@ -47,7 +47,6 @@ class Tee:
         Kept("without interrupts", ("tee", "-i", "f"), "about signals"),
         Kept("about pipes", ("tee", "-p", "f"), "about signals"),
     )
-    SILENT: ClassVar[bool] = False
 
     paths: tuple[str, ...]
     append: bool = False

@@ -53,7 +53,6 @@ class Touch:
         Kept("standard output", ("touch", "-"), "is the daemon's"),
         Kept("nothing", ("touch",), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     paths: tuple[str, ...]
     only: bool = False

@@ -63,7 +63,6 @@ class Truncate:
         Kept("blocks", ("truncate", "-o", "-s", "1", "f"), "seldom seen"),
         Kept("nothing", ("truncate", "-s", "1"), "the tool says what is wrong"),
     )
-    SILENT: ClassVar[bool] = True
 
     operator: str
     size: int

@@ -43,7 +43,6 @@ class Umount:
         Kept("of a kind", ("umount", "-t", "nfs", "/mnt"), "seldom seen"),
         Kept("a relative path", ("umount", "mnt"), "is no mount's name"),
     )
-    SILENT: ClassVar[bool] = True
 
     path: str
     lazily: bool = False

@@ -7,7 +7,6 @@
 All of them run as an unprivileged user who may start the helpers through sudo, and nothing else.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any, Final
 import pytest
 
 from tests.conftest import SERVICES
+from tests.e2e.asking import ask
 from tools import stage as staging
 
 HERE: Final = Path(__file__).resolve().parent
@@ -69,16 +69,7 @@ class Service:
 
     def ask(self, expression: str) -> dict[str, Any]:
         """Evaluate an expression there: its value under ``value``, or what was raised."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(expression + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            assert self.process.stderr is not None
-            raise AssertionError(f"the service ended: {self.process.stderr.read()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return ask(self.process, expression)
 
 
 def make_redirected(stage: staging.Stage) -> Path:

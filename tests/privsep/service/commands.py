@@ -27,6 +27,13 @@ def sleep(seconds: Literal["600"]) -> ExecResult:
 
 @context.entrypoint
 @command
+def nap(seconds: Literal["600"]) -> ExecResult:
+    """Run ``sleep`` alone, which ends as soon as it is asked to."""
+    return run(SLEEP, seconds)
+
+
+@context.entrypoint
+@command
 def announce_and_sleep(path: Annotated[str, AbsolutePath()]) -> ExecResult:
     """Write the pids of a shell and its child to a file, and stay."""
     return run(SH, "-c", 'sleep 600 & echo "$$ $!" > "$0.new"; mv "$0.new" "$0"; wait', path)
