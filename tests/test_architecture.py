@@ -37,7 +37,7 @@ CIRCLES: Final = {
         "privsep.client.aio", "privsep.client.channel",
     ): "a channel makes the connection of an event loop, which counts as one of the channel's",
     (
-        "privsep.client.launch", "privsep.context", "privsep.daemon", "privsep.daemon.main",
+        "privsep.client.launch", "privsep.context", "privsep.daemon.main",
     ): "one object, two lives: a context starts its daemon, and the daemon is told which it is",
     (
         "privsep.daemon.answer_call", "privsep.daemon.answer_control", "privsep.daemon.collection",

@@ -73,7 +73,8 @@ def _products(
 
 
 def _bounded(ways: list[tuple[_Item, ...]]) -> list[tuple[_Item, ...]]:
-    if len(ways) > MAX_WAYS:
+    # and no longer than `_way_is_linear` takes: to append to a way is to copy it
+    if len(ways) > MAX_WAYS or any(len(way) > MAX_TRIES for way in ways):
         raise _Unproven
     return ways
 

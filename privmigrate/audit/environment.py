@@ -1,5 +1,6 @@
 """Variables that name programs, libraries or configuration to programs that root runs."""
 
+from fnmatch import fnmatchcase
 from typing import Final
 
 # sudo's own list of variables that it removes (plugins/sudoers/env.c) begins alike; the tools'
@@ -13,6 +14,7 @@ _EXACT: Final = {
     "IFS": "how shells split words",
     "PYTHONPATH": "modules that Python imports",
     "PYTHONHOME": "Python's own modules",
+    "PYTHONUSERBASE": "modules that Python imports",
     "PYTHONSTARTUP": "a script that Python runs",
     "PERL5LIB": "modules that Perl imports",
     "PERL5OPT": "options of Perl",
@@ -46,3 +48,13 @@ def dangerous_variable(name: str) -> str:
     if name in _EXACT:
         return _EXACT[name]
     return next((what for prefix, what in _PREFIXES.items() if name.startswith(prefix)), "")
+
+
+def dangerous_pattern(pattern: str) -> str:
+    """The same of a name that may have wildcards, as sudo's lists have them."""
+    if "*" not in pattern:
+        return dangerous_variable(pattern)
+    fitting = (what for name, what in _EXACT.items() if fnmatchcase(name, pattern))
+    head = pattern.partition("*")[0]
+    begun = (what for prefix, what in _PREFIXES.items() if prefix.startswith(head))
+    return next(fitting, "") or dangerous_variable(head) or next(begun, "")

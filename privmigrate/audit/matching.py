@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,18 +37,21 @@ class Loaded:
         return tuple(rule for rule in (*self.rules, self.policy.rules[-1]) if rule.name == name)
 
 
-def load(path: str) -> Loaded:
+def load(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read a rootwrap.conf, a folder of filters, or one file of filters.
 
-    Raise InputError where oslo.rootwrap would not start.
+    The environment, this process's own if there is none, is that of the rootwrap that reads them.
+    Raise InputError where oslo.rootwrap would not start, and for a folder without a filter.
     """
     config = RootwrapConfig(filters_path=(path,), exec_dirs=DEFAULT_EXEC_DIRS, file=path)
     if Path(path).is_dir():
         parsed = read_filters_path((path,))
+        if not parsed.rules and not parsed.diagnostics:
+            raise InputError(f"{path}: error: there is no filter in this folder")
     elif path.endswith(".filters"):
         parsed = read_filters(path)
     else:
-        config = load_config(path)
+        config = load_config(path, environ)
         parsed = read_filters_path(config.filters_path)
     if parsed.errors:
         raise InputError("\n".join(str(error) for error in parsed.errors))

@@ -13,25 +13,31 @@ from privmigrate.linux.capabilities import Capability, CapabilitySet
 
 
 class Gain(Enum):
-    """What somebody gains, and what that is worth of being root (100), for the score."""
+    """What somebody gains, and what that is worth of being root (100), for the score.
 
-    RUN = ("runs any program", 100)
-    LOAD = ("changes the running kernel", 100)
-    WRITE = ("writes any file", 100)
-    OWN = ("takes over any file", 100)
-    USER = ("makes or changes users", 100)
-    MOUNT = ("puts any filesystem over any folder", 90)
-    DEVICE = ("reads and writes any disk", 90)
-    SERVICE = ("starts and stops any service", 80)
-    READ = ("reads any file", 60)
-    REMOVE = ("removes any file", 50)
-    NETWORK = ("redirects the machine's traffic", 40)
-    KILL = ("ends any process", 20)
-    STOP = ("stops the machine", 20)
+    Attributes:
+        by_uid: uid 0 has it without any capability, for it owns root's files, devices and
+            processes, and whoever asks for a uid, as systemd does, obeys it.
+    """
 
-    def __init__(self, phrase: str, weight: int) -> None:
+    RUN = ("runs any program", 100, True)
+    LOAD = ("changes the running kernel", 100, False)
+    WRITE = ("writes any file", 100, True)
+    OWN = ("takes over any file", 100, False)
+    USER = ("makes or changes users", 100, True)
+    MOUNT = ("puts any filesystem over any folder", 90, False)
+    DEVICE = ("reads and writes any disk", 90, True)
+    SERVICE = ("starts and stops any service", 80, True)
+    READ = ("reads any file", 60, True)
+    REMOVE = ("removes any file", 50, True)
+    NETWORK = ("redirects the machine's traffic", 40, False)
+    KILL = ("ends any process", 20, True)
+    STOP = ("stops the machine", 20, True)
+
+    def __init__(self, phrase: str, weight: int, by_uid: bool) -> None:  # noqa: FBT001 - a row
         self.phrase = phrase
         self.weight = weight
+        self.by_uid = by_uid
 
     @property
     def level(self) -> Level:
@@ -40,6 +46,8 @@ class Gain(Enum):
 
 
 _ROOT: Final = 80
+_OF_OWNERS: Final = frozenset({"chmod", "setfacl"})
+"""Programs that take a file over for its owner, where others need a capability for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +138,8 @@ def _found(runnable: Runnable, way: Way, line: str) -> Found:
     level = way.gain.level
     if runnable.run_as not in {"root", "0"}:
         level = Level.LOW
-    elif runnable.limit is not None:
-        level = min(level, Level.MEDIUM if capability_power(runnable.limit) < _ROOT else level)
+    elif power_of(way.gain, runnable) < _ROOT:
+        level = min(level, Level.MEDIUM)
     return Found(runnable.span, f"{runnable.name} {way.gain.phrase} as {_who(runnable)}: {line}",
                  _ADVICE[runnable.kind], level)  # fmt: skip
 
@@ -162,7 +170,7 @@ _CAPABILITY_POWER: Final = {
     Capability.CAP_FOWNER: 90,
     Capability.CAP_DAC_OVERRIDE: 90,
     Capability.CAP_MKNOD: 80,
-    Capability.CAP_SETGID: 60,
+    Capability.CAP_SETGID: 80,  # the group of disks, of shadow, of whoever may ask a daemon of root
     Capability.CAP_DAC_READ_SEARCH: 60,
     Capability.CAP_SYS_BOOT: 50,
     Capability.CAP_NET_ADMIN: 40,
@@ -178,10 +186,17 @@ def capability_power(capabilities: CapabilitySet) -> int:
     return max(powers, default=0)
 
 
+def as_good_as_root(capabilities: CapabilitySet) -> CapabilitySet:
+    """Those by one of which alone a program that does what it likes becomes root."""
+    return CapabilitySet.from_numbers(
+        number for number in capabilities if _CAPABILITY_POWER.get(Capability(number), 0) >= _ROOT
+    )
+
+
 def power_of(gain: Gain, runnable: Runnable) -> int:
-    """What the gain is worth where the capabilities end."""
+    """What the gain is worth where the capabilities end: not less than what uid 0 has anyway."""
     if runnable.run_as not in {"root", "0"}:
         return _OTHER_CAPABILITY
-    if runnable.limit is None:
+    if runnable.limit is None or gain.by_uid or runnable.program in _OF_OWNERS:
         return gain.weight
-    return min(gain.weight, capability_power(runnable.limit))
+    return min(gain.weight, max(capability_power(runnable.limit), _OTHER_CAPABILITY))

@@ -1,10 +1,10 @@
 """The reachable power of a set of filters or entrypoints: one number, and how it came about.
 
 Every program that callers can have run counts once, with the most that one of its filters or
-entrypoints gives: what its worst open command line is worth (100 is root), at most what the
-capabilities that it runs with are worth. Where no such line is known, any arguments count
-UNKNOWN, words that may be options OPTIONS, and words that are held NARROW. So the number is the
-same measure before a migration and after it, and falls with each entry that is narrowed.
+entrypoints gives: what its worst open command line is worth (100 is root), at most what its
+capabilities and being uid 0 are worth. Where no such line is known, any arguments count UNKNOWN,
+words that may be options OPTIONS, and words that are held NARROW. So the number is the same measure
+before a migration and after it, and falls with each entry that is narrowed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from privmigrate.audit.evidence import Evidence
-from privmigrate.audit.power import Reach, Way, capability_power, reach
+from privmigrate.audit.power import Reach, Way, reach
 from privmigrate.audit.runnable import Runnable, Slot
 from privmigrate.diagnostics import Diagnostic, Span
 from privmigrate.linux.capabilities import CapabilitySet
@@ -77,8 +77,6 @@ def _line(runnable: Runnable, reached: Reach | None) -> Line:
         power, why, gain = OPTIONS, "words that may be options", "unknown options"
     else:
         power, why, gain = NARROW, "every word is held", "what it is for"
-    if runnable.limit is not None:
-        power = min(power, max(capability_power(runnable.limit), NARROW))
     program = runnable.program or ANY_PROGRAM
     return Line(
         program, power, runnable.name, runnable.kind, runnable.span, why, runnable.limit, gain

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from privmigrate.audit.power import as_good_as_root
 from privmigrate.cli import add_format
 from privmigrate.diagnostics import printable
 from privmigrate.errors import InputError
@@ -182,6 +183,14 @@ def _describe(one: _Shown) -> Iterator[str]:
     yield f"    {'a setuid-root program':<{_WIDTH}} {rules.setuid_root}"
     yield f"    {'a program with file capabilities':<{_WIDTH}} at most {rules.file_capabilities}"
     yield f"    {'a command of another user':<{_WIDTH}} {rules.other_user}"
+    if 0 in first.uids:
+        yield "  as good as root: uid 0, which owns root's files whatever it holds"
+    yield from _as_good_as_root(rules.command)
+
+
+def _as_good_as_root(capabilities: CapabilitySet) -> Iterator[str]:
+    if strong := as_good_as_root(capabilities):
+        yield f"  as good as root: {strong}, for whoever chooses what the command does"
 
 
 def _describe_threads(one: _Shown) -> Iterator[str]:
@@ -271,6 +280,8 @@ def _describe_evidence(words: tuple[str, ...], evidence: Evidence) -> Iterator[s
         yield f"  in a daemon of another uid  {evidence.service}"
     for number in evidence.capabilities:
         yield f"  {Capability(number).name:<22} {Capability(number).meaning}"
+    if evidence.bounded:
+        yield from _as_good_as_root(evidence.capabilities)
     if evidence.derived_from:
         yield f"  derived from {', '.join(evidence.derived_from)}: the same program, or its parts"
     if evidence.general and len(words) > 1:

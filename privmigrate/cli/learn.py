@@ -57,7 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("command", nargs="*", metavar="CMD", help="the command and its arguments, after --")
     what = parser.add_argument_group("commands out of a log")
-    what.add_argument("--filters", metavar="CONF", help="the rootwrap.conf that allowed them")
+    what.add_argument(
+        "--filters",
+        metavar="CONF",
+        help="the rootwrap.conf, rootwrap.d folder or .filters file that allowed them",
+    )
     what.add_argument("--from", dest="log", metavar="LOG", help="log of rootwrap, sudo or service")
     what.add_argument("--list", action="store_true", help="say what would be learned; run nothing")
     what.add_argument(
@@ -200,15 +204,14 @@ def _find(name: str) -> str:
 
 
 def _tasks_of_log(arguments: argparse.Namespace) -> "tuple[list[Task], list[str]]":
+    from privmigrate.audit.matching import load
     from privmigrate.learn.log import plan_tasks, read_uses
     from privmigrate.privsep.execute import PATH
-    from privmigrate.rootwrap.config import load_config
     from privmigrate.rootwrap.journal import read_lines
-    from privmigrate.rootwrap.policy import Policy
 
     log: str = arguments.log
     environ = {"PATH": PATH}
-    policy = Policy.load(load_config(arguments.filters, environ))
+    policy = load(arguments.filters, environ).policy
     uses = read_uses(read_lines(log), policy, environ)
     if not uses:
         raise InputError(f"{log}: error: there is no command line in it")

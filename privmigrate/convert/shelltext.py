@@ -28,6 +28,7 @@ _BEGIN_COMMAND: Final = ";&|\n"
 _UNFOLLOWED: Final = "$`\\(){}!#~=<"
 """What is followed nowhere but between single quotes."""
 SHELL_TEXT: Final = "no value in the shell's text adds a command or an option"
+SHELL_WRITES: Final = f"{SHELL_TEXT}; which file it writes to, the caller says"
 _TAKES_NO_PROGRAM: Final = frozenset(
     ("cat", "chgrp", "chmod", "chown", "cp", "echo", "grep", "head", "kill", "ls", "mkdir", "mv",
      "rm", "rmdir", "sleep", "stat", "sync", "tail", "touch", "wc")
@@ -37,10 +38,15 @@ _TAKES_NO_PROGRAM: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """The patterns of a rule with the program narrowed, or why that cannot be had."""
+    """The patterns of a rule with the program narrowed, or why that cannot be had.
+
+    Attributes:
+        how: what that means for the values in it.
+    """
 
     patterns: tuple[str, ...]
     why_not: str = ""
+    how: str = SHELL_TEXT
 
 
 def narrow_program(command: str, patterns: Sequence[str]) -> Narrowed | None:
@@ -53,12 +59,14 @@ def narrow_program(command: str, patterns: Sequence[str]) -> Narrowed | None:
     if found is None or not found[1] or pieces[found[0]].fixed:
         return Narrowed((), caller_writes(what))
     number, _ = found
+    reader = _Reader()
     try:
-        text = "".join(_Reader().narrow(_items(parse(patterns[number]))))
+        text = "".join(reader.narrow(_items(parse(patterns[number]))))
     except (_NotFollowed, Unsupported) as error:
         why = f"a value in the shell's text '{patterns[number]}' may add a command: {error}"
         return Narrowed((), why)
-    return Narrowed((*patterns[:number], text, *patterns[number + 1 :]))
+    how = SHELL_WRITES if reader.writes else SHELL_TEXT
+    return Narrowed((*patterns[:number], text, *patterns[number + 1 :]), how=how)
 
 
 def caller_writes(what: str) -> str:
@@ -92,12 +100,16 @@ class _Reader:
         quote: the quote that is open, or "".
         command: the first word of this command as far as it was read, None behind it.
         begins: no character of this word was read.
+        target: this word is where the output goes.
+        writes: a value says where that is.
     """
 
     quote: str = ""
     command: str | None = ""
     begins: bool = True
     runs: str = ""
+    target: bool = False
+    writes: bool = False
 
     def narrow(self, items: Iterable[Node]) -> Iterator[str]:
         """The pattern for each item."""
@@ -121,8 +133,9 @@ class _Reader:
         if self.quote:
             self.quote = "" if character == self.quote else self.quote
         elif character in _BEGIN_COMMAND:
-            self.command, self.begins = "", True
+            self.command, self.begins, self.target = "", True, False
         elif character in _BLANKS:
+            self.target = self.target and self.begins
             self.begins = True
             if self.command:
                 self.runs, self.command = self.command, None
@@ -138,6 +151,7 @@ class _Reader:
             self.quote = character
         else:
             self.begins = special
+            self.target = self.target or special
         if self.command is not None:
             self.command += character
 
@@ -147,6 +161,7 @@ class _Reader:
             raise _NotFollowed("it is what is run")
         if self.runs.rpartition("/")[2] not in _TAKES_NO_PROGRAM:
             raise _NotFollowed(f"nothing is known here of the operands of {self.runs}")
+        self.writes = self.writes or self.target
         start = "(?!-)" if self.begins else ""
         self.begins = False
         if isinstance(node, Repeat):

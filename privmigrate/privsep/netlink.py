@@ -5,6 +5,7 @@ the 5 ms of one ``ip``. So no daemon has it that does not ask, and where it is n
 changes: ``ip`` is executed.
 """
 
+import re
 import socket
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -23,6 +24,7 @@ _BOOT: Final = 3  # RTPROT_BOOT, as ip writes
 _UNICAST: Final = 1
 _SCOPES: Final = {"universe": 0, "link": 253, "host": 254, "nowhere": 255}
 _LOOPBACK: Final = "127."
+_MTU: Final = re.compile("[0-9]{1,9}")  # what is longer has no place in a request
 _KINDS: Final = frozenset({"bridge", "dummy", "ifb"})
 
 
@@ -77,7 +79,7 @@ def _link_set(verb: str, words: tuple[str, ...]) -> Request | None:
             key, value = "state", word
         elif not rest:
             return None
-        elif word == "mtu" and rest[0].isascii() and rest[0].isdigit():
+        elif word == "mtu" and _MTU.fullmatch(rest[0]):
             fields["mtu"] = int(rest.pop(0))
             continue
         elif word == "address" and _is_hardware(rest[0]):

@@ -138,9 +138,16 @@ def load(files: Iterable[str], folders: Iterable[str]) -> None:
     """
     words = [word for file in files for word in ("--config-file", file)]
     words += [word for folder in folders for word in ("--config-dir", folder)]
-    # without default_config_files oslo.config would look into the home of whoever called sudo
+    # oslo.config would look into the home of whoever called sudo otherwise, and into variables
+    # (OS_SECTION__OPTION), which count for more than files and which sudo may be told to keep
     try:
-        cfg.CONF(args=words, project="privsep", default_config_files=[], default_config_dirs=[])
+        cfg.CONF(
+            args=words,
+            project="privsep",
+            default_config_files=[],
+            default_config_dirs=[],
+            use_env=False,
+        )
     except cfg.ConfigFileParseError as error:
         cause = error.__context__
         where = f"line {cause.lineno}, {cause.msg}" if isinstance(cause, ParseError) else "no INI"

@@ -9,8 +9,12 @@ def explain_unsendable(value: object, name: str) -> str | None:
     while todo:
         item, path = todo.pop()
         match item:
-            case None | float() | str() | bytes() | bytearray() | memoryview():
+            case None | float() | bytes() | bytearray() | memoryview():
                 continue
+            case str():
+                if is_encodable(item):
+                    continue
+                why = "holds half of a character"
             case int():
                 if -(2**63) <= item < 2**64:
                     continue
@@ -28,6 +32,20 @@ def explain_unsendable(value: object, name: str) -> str | None:
                 why = f"is of type {type(item).__module__}.{type(item).__qualname__}"
         return f"{_spell(name, path)} {why}"
     return None
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text is bytes on the wire: the surrogates that stand for bytes are, no others."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def encodable(text: str) -> str:
+    """A text that can be sent: the same, or with escapes in place of what cannot."""
+    return text if is_encodable(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
 _Path = tuple["_Path | None", object, int]

@@ -496,10 +496,14 @@ def judge(index: Index, command: Command) -> None:
 
 def has_access_list(path: str) -> bool:
     """Whether the group's bits of its mode are about other users and groups too."""
+    # not by the list of names: whoever may write the file can make that too long to be read
     try:
-        return "system.posix_acl_access" in posix.listxattr(path)
-    except OSError:  # a file system without attributes
-        return False
+        posix.getxattr(path, "system.posix_acl_access")
+    except OSError as error:
+        import errno
+
+        return error.errno not in (errno.ENODATA, errno.ENOTSUP)
+    return True
 
 
 # -- logging as rootwrap's, and the audit trail --------------------------------------------------

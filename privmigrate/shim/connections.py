@@ -43,6 +43,7 @@ class Server(ABC):
         """Serve until stopped by a signal, a client, or for want of commands."""
         for number in _STOPPING:
             signal.signal(number, lambda *_: self._stop.set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # sudo passes on what is blocked
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, nobody could say how one ended
         accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()

@@ -4,6 +4,7 @@ Watched as `privmigrate learn` watches, by the best source that this kernel has.
 where it says more than those before it, so that a busy service fills no disk.
 """
 
+import errno
 import json
 import os
 import threading
@@ -108,8 +109,12 @@ def record(config: str, command: client.Command, status: int, observed: Observed
     path = learned_path(config)
     os.makedirs(LEARNED, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib costs 5 ms
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "a") as file:
-        file.write(json.dumps(value) + "\n")
+    line = f"{json.dumps(value)}\n".encode()
+    with os.fdopen(os.open(path, flags, 0o600), "ab", buffering=0) as file:
+        written = file.write(line)
+        if written != len(line):  # a full disk, or a limit of whoever called sudo
+            os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size - written)
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 def read_learned(config: str) -> dict[str, Seen]:

@@ -39,6 +39,8 @@ _EXPOSED: Final = (
     "shutdown",
 )
 _BACKLOG: Final = 128
+STRANGER_SECONDS: Final = 10
+"""How long a client may take to show that it has the key."""
 
 
 class ManagerServer(Server):
@@ -50,8 +52,11 @@ class ManagerServer(Server):
 
     def answer(self, sock: socket.socket) -> None:
         """Speak the manager protocol, or our own with our own client."""
+        # everybody on the machine can connect, and would hold a thread and a descriptor
+        sock.settimeout(STRANGER_SECONDS)
         manager.challenge(sock, self._key)
         manager.answer_challenge(sock, self._key)
+        sock.settimeout(None)
         match self._receive(sock):
             case [_, "accept_connection", _, _]:
                 manager.send(sock, [manager.RETURN, None])

@@ -56,6 +56,8 @@ def _answer(call: Call) -> int:
     except client.Slow:
         why = "a filter for this command cannot be asked"
         return client.give_up(call.name, client.Quit(client.EXIT_FAILED, why))
+    except MemoryError:  # the caller's limit is ours
+        return client.give_up(call.name, client.Quit(client.EXIT_FAILED, "not enough memory"))
 
 
 def explain(config: str) -> str | None:

@@ -184,3 +184,10 @@ def test_the_table_of_an_automaton_stays_small() -> None:
     table = automaton._table
     assert 0 < len(table) <= 256
     assert max(map(len, table.values())) <= 512
+
+
+@pytest.mark.timeout(20)
+def test_a_long_pattern_takes_no_time_of_its_square() -> None:
+    why = compile_pattern("x" * 60_000).why_never
+    assert why is not None
+    assert "states" in why

@@ -33,6 +33,8 @@ def test_our_own_process_is_shown_with_its_securebits(run: Run) -> None:
 
 def test_of_another_process_nothing_is_guessed(run: Run) -> None:
     _, out, _ = run("show", str(os.getppid()))
+    said = "  as good as root: uid 0, which owns root's files whatever it holds\n"
+    assert (said in out) is (os.getuid() == 0)
     assert "securebits    only the process itself can read them" in out
     assert "at exec, if its securebits are none:" in out
 
@@ -90,6 +92,7 @@ def test_a_daemon_is_found_by_its_context_and_shown_with_its_record(run: Run) ->
             assert "    a command                          CAP_NET_ADMIN\n" in out
             assert "  no_new_privs  yes\n" in out
             assert "  dumpable      no\n" in out
+            assert "as good as root" not in out
         assert run("show", "--service", "privileged.caps")[0] == 2
         assert f"{pid} " in run("show")[1]
         (shown,) = json.loads(run("show", "--json", str(pid))[1])
@@ -132,6 +135,7 @@ def test_names_that_processes_choose_do_not_reach_the_terminal_as_they_are(run: 
 
 def test_explain_says_what_and_why(run: Run) -> None:
     code, out, _ = run("explain", "chown", "-R", "42:42", "/srv")
+    assert "  as good as root: CAP_CHOWN, for whoever chooses what the command does\n" in out
     assert code == 0
     assert out.startswith("chown -R 42:42 /srv: CAP_CHOWN CAP_DAC_READ_SEARCH\n")
     assert "  CAP_CHOWN              give any file to any owner\n" in out

@@ -284,6 +284,10 @@ def test_what_a_log_would_teach_is_listed_without_running_anything(
     assert "rm /x: passed over: no filter is about 'rm'" in err
     _, out, _ = run("--filters", str(conf), "--from", str(log), "--list", "--all", "--json")
     assert json.loads(out) == [["uname", "-m"], ["cat", "/x"]]
+    filters = folder / "some.filters"
+    filters.write_text("[Filters]\nuname: CommandFilter, uname, root\n")
+    _, out, _ = run("--filters", str(filters), "--from", str(log), "--list")
+    assert out == "uname -m\n"
 
 
 def test_a_log_without_commands_is_said(run: Run, conf: Path, folder: Path) -> None:

@@ -230,6 +230,7 @@ def test_what_only_exact_mode_allowed_is_listed(run: Run, folder: Path) -> None:
         (("{}/rootwrap.d", "--json", "x"), "--json stands behind CONF"),
         (("{}/rootwrap.d", "--mode=exact", "x"), "--mode stands behind CONF"),
         (("{}/rootwrap.d", "--from", "x"), "--from is no option of match (there are: --why-not"),
+        (("{}", "x"), "{}: error: there is no filter in this folder"),
         (("{}/none.conf", "x"), "none.conf: error: cannot be read: No such file"),
         (("--why-not", "nothing", "{}/rootwrap.d", "x"), "there is no entry 'nothing'"),
         (("--batch", "{}/none", "{}/rootwrap.d"), "none: error: cannot be read: No such file"),
@@ -242,7 +243,7 @@ def test_bad_input_is_one_message(
 ) -> None:
     code, out, err = run(*(word.format(folder) for word in words))
     assert (code, out) == (2, "")
-    assert err.startswith(f"privmigrate: {message}")
+    assert err.startswith(f"privmigrate: {message.format(folder)}")
     assert err.count("\n") == 1
 
 

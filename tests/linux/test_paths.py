@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from privmigrate.linux.paths import open_beneath, trusted
+from privmigrate.linux.paths import group_that_writes, open_beneath, trusted
+from privmigrate.shim import client
 
 
 @pytest.fixture
@@ -76,6 +77,30 @@ def test_every_owner_and_mode_on_the_way_counts(folder: Path) -> None:
         who = "users or groups of its access control list"
         assert trusted(str(file)) == f"{part} is writable by {who}"
         os.removexattr(part, "system.posix_acl_access")
+
+
+@pytest.fixture
+def crowded() -> Iterator[Path]:
+    """A file with an access control list among more attributes than the kernel lists."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        path = Path(file.name)
+        give_access(path, 2000)
+        for number in range(300):
+            os.setxattr(path, f"trusted.{number:0240}", b"")
+        yield path
+
+
+@pytest.mark.root
+def test_an_access_control_list_is_found_among_any_number_of_attributes(crowded: Path) -> None:
+    """Whoever may write the file can give it as many as they like."""
+    with pytest.raises(OSError, match="too long"):
+        os.listxattr(crowded)
+    who = "users or groups of its access control list"
+    assert group_that_writes(crowded.stat(), str(crowded)) == who
+    assert client.has_access_list(str(crowded))
+    os.removexattr(crowded, "system.posix_acl_access")
+    assert group_that_writes(crowded.stat(), str(crowded)) is None
+    assert not client.has_access_list(str(crowded))
 
 
 @pytest.mark.root

@@ -116,6 +116,26 @@ def test_trap_errors_that_hold_what_cannot_be_sent_keep_their_class(daemon: Priv
     assert unsendable.value.args[:2] == ("holds", "{1}")
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("half", r"half of a character: \\ud800"),
+        ("halved", r"half\.\\ud800\.Halved: here"),
+        ("huge", r"calls:fail raised, 'ValueError', cannot be sent: \d+ bytes"),
+    ],
+)
+def test_errors_that_cannot_be_sent_as_they_are_are_answers_all_the_same(
+    daemon: PrivContext, kind: str, said: str
+) -> None:
+    """More often than there are workers: none of them is lost."""
+    pid = calls.getpid()
+    for _ in range(service.context.conf.thread_pool_size + 3):
+        with pytest.raises((ValueError, TypeError, RemoteError), match=said):
+            calls.fail(kind)
+    assert calls.getpid() == pid
+
+
 def test_trap_errors_of_a_local_class_are_named(daemon: PrivContext) -> None:
     with pytest.raises(RemoteError, match=r"calls\.fail\.<locals>\.LocalError: here"):
         calls.fail("local")
@@ -145,6 +165,8 @@ def test_an_argument_that_cannot_be_sent_is_named(daemon: PrivContext) -> None:
 def test_a_result_that_cannot_be_sent_is_named(daemon: PrivContext) -> None:
     with pytest.raises(TypeError, match=r"^the result of .*:give_set is of type builtins\.set$"):
         calls.give_set()
+    with pytest.raises(TypeError, match=r"^the result of .*:give_half holds half of a character$"):
+        calls.give_half()
 
 
 def test_a_request_above_the_limit_is_refused_here(daemon: PrivContext) -> None:

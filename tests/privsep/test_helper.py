@@ -3,10 +3,12 @@
 import importlib.util
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ from privmigrate.privsep.daemon.main import CannotStartError, parse_arguments
 from privmigrate.privsep.priv_context import PrivContext
 from tests.privsep import service
 from tests.privsep.conftest import is_running, wait_until
-from tests.privsep.service import calls
+from tests.privsep.service import calls, commands
 
 PROJECT: Final = Path(__file__).parents[2]
 HELPER: Final = (sys.executable, "-m", "privmigrate.privsep.daemon.main")
@@ -37,16 +39,36 @@ def helper(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def by_helper() -> Generator[PrivContext]:
     """The service's context, started by the helper's command without sudo."""
+    with started_with() as context:
+        yield context
+
+
+@contextmanager
+def started_with(**variables: str) -> Generator[PrivContext]:
+    """The same, with variables in the helper's environment."""
     from oslo_config import cfg
 
     section = service.context.cfg_section
     _ = service.context.conf
-    command = f"env PYTHONPATH={PROJECT} {' '.join(HELPER)}"
+    given = " ".join(f"{name}={value}" for name, value in variables.items())
+    command = f"env PYTHONPATH={PROJECT} {given} {' '.join(HELPER)}"
     cfg.CONF.set_override("helper_command", command, group=section)
     service.context.start()
     yield service.context
     service.context.stop()
     cfg.CONF.clear_override("helper_command", group=section)
+
+
+def test_a_commands_home_is_that_of_who_executes_it() -> None:
+    """sudo may be told to keep its caller's, below which Python and others look for code."""
+    theirs = {"HOME": "/evil", "USER": "evil", "LOGNAME": "evil", "SHELL": "/evil/sh"}
+    with started_with(**theirs):
+        text = commands.cat("/proc/self/environ").stdout
+    found = dict(entry.split("=", 1) for entry in text.split("\0") if entry)
+    own = pwd.getpwuid(os.geteuid())
+    assert found["HOME"] == own.pw_dir
+    assert found["USER"] == found["LOGNAME"] == own.pw_name
+    assert found["SHELL"] == "/bin/sh"
 
 
 def test_help_has_an_example() -> None:
@@ -139,6 +161,65 @@ def test_configuration_that_others_can_write_is_refused(tmp_path: Path, option: 
     done = helper(option, str(file), *NAMED, "/x")
     assert done.returncode == 1
     assert "could be changed by others than root: " in done.stderr
+
+
+@pytest.mark.root
+def test_a_file_of_another_in_a_folder_of_roots_is_refused(root_folder: Path) -> None:
+    file = root_folder / "service.conf"
+    file.write_text("[privsep_service]\nuser = root\n")
+    assert "nobody waits at /x" in helper("--config-dir", str(root_folder), *NAMED, "/x").stderr
+    os.chown(file, 4321, 0)
+    done = helper("--config-dir", str(root_folder), *NAMED, "/x")
+    assert done.returncode == 1
+    assert f"{file} belongs to uid 4321, not to root" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("option", "path"), [("--config-file", "~/x.conf"), ("--config-dir", "~")])
+def test_a_home_in_a_path_is_a_name_like_another(
+    root_folder: Path, tmp_path: Path, option: str, path: str
+) -> None:
+    """What was judged would not be what is read: the caller's HOME says where that is."""
+    (root_folder / "~").mkdir()
+    (root_folder / "~" / "x.conf").write_text("[privsep_service]\n")
+    (tmp_path / "x.conf").write_text("nonsense\n")
+    with chdir(root_folder):
+        done = helper(option, path, *NAMED, "/x", HOME=str(tmp_path))
+    assert "nobody waits at /x" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("value", ["CAP_NONSENSE", "64"])
+def test_a_value_that_is_none_is_one_line(root_folder: Path, value: str) -> None:
+    file = root_folder / "service.conf"
+    file.write_text(f"[privsep_service]\ncapabilities = {value}\n")
+    done = helper("--config-file", str(file), *NAMED, "/x")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_environment_is_no_configuration(root_folder: Path) -> None:
+    """oslo.config has it count for more than files; sudo may keep variables of this form."""
+    file = root_folder / "service.conf"
+    file.write_text("[privsep_service]\nthread_pool_size = 3\n")
+    source = (
+        "from privmigrate.privsep import options, settings; from tests.privsep import service;"
+        f"options.load(({str(file)!r},), ()); found = settings.read(service.context);"
+        "print(found.user, found.capabilities, found.thread_pool_size)"
+    )
+    environment = {
+        "OS_PRIVSEP_SERVICE__USER": "nobody",
+        "OS_PRIVSEP_SERVICE__CAPABILITIES": "CAP_SYS_ADMIN",
+        "OS_PRIVSEP_SERVICE__THREAD_POOL_SIZE": "9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "None () 3\n"
 
 
 @pytest.mark.root

@@ -14,7 +14,7 @@ import msgpack
 import pytest
 
 from privmigrate.privsep import settings
-from privmigrate.privsep.daemon import main
+from privmigrate.privsep.daemon import main, serve
 from privmigrate.privsep.daemon.connection import State
 from privmigrate.privsep.daemon.load import Entrypoints
 from privmigrate.privsep.daemon.requests import REQUESTS, ROWS
@@ -47,12 +47,13 @@ GETPID: Message = (CALL, 1, f"{PREFIX}.calls:getpid", (), {})
 class Raw:
     """A client that sends what it likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         own = settings.read(service.context)._replace(thread_pool_size=4)
         self.pid = os.fork()
         if self.pid == 0:
             self.control.close()
+            before()
             main.serve_forked(theirs, service.context, own)
         theirs.close()
         self.control.settimeout(20)
@@ -274,6 +275,18 @@ def resident(pid: int) -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_comes_in_parts_and_is_no_call_ends_its_connection_only(
+    greeted: Raw, *, shared: bool
+) -> None:
+    inner = packed((PARTS, (1,)))
+    with greeted.attach(shared=shared) as sock:
+        sock.send(packed((PARTS, (len(inner),))))
+        sock.send(inner)
+        assert hangs_up(sock)
+    assert greeted.still_serves()
+
+
 def test_announced_memory_is_not_used_before_it_arrives(greeted: Raw) -> None:
     with greeted.attach() as sock:
         before = resident(greeted.pid)
@@ -296,8 +309,6 @@ def test_a_client_that_does_not_read_costs_bounded_memory(greeted: Raw) -> None:
 
 
 def test_more_connections_than_the_limit_are_hung_up(greeted: Raw) -> None:
-    from privmigrate.privsep.daemon import serve
-
     socks = [greeted.attach() for _ in range(serve.CONNECTIONS + 1)]
     assert hangs_up(socks[-1])
     socks[0].send(packed(GETPID))
@@ -442,6 +453,26 @@ def test_another_version_is_told_ours_and_refused(raw: Raw) -> None:
     raw.control.send(packed((HELLO, VERSION + 1, 30, False)))
     assert answer(raw.control)[:2] == (WELCOME, VERSION)
     wait_until(raw.has_ended)
+
+
+def _ignore_and_block() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def test_signals_that_its_starter_ignores_or_blocks_reach_the_daemon() -> None:
+    """With SIGCHLD ignored it would kill the group of a pid that is another's meanwhile."""
+    raw = Raw(_ignore_and_block)
+    try:
+        raw.greet()
+        with raw.attach() as sock:
+            sock.send(packed((CALL, 1, f"{PREFIX}.commands:cat", ("/proc/self/status",), {})))
+            kind, _, result = answer(sock)
+        assert (kind, result[0]) == (RESULT, 0)  # type: ignore[index]
+        os.kill(raw.pid, signal.SIGTERM)
+        wait_until(raw.has_ended)
+    finally:
+        raw.close()
 
 
 def test_nothing_about_privilege_can_be_said(raw: Raw) -> None:

@@ -79,6 +79,13 @@ def test_records_of_other_threads_come_with_the_next_answer(
     assert "from a thread" in caplog.text
 
 
+def test_a_record_that_cannot_be_encoded_costs_no_call_its_answer(
+    daemon: PrivContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert calls.log_half_of_a_character() == 1
+    assert r"half of a character: \ud800" in caplog.text
+
+
 def test_trap_values_are_not_logged(daemon: PrivContext, caplog: pytest.LogCaptureFixture) -> None:
     """With DEBUG, oslo.privsep logs every answer, secrets included."""
     with caplog.at_level(logging.DEBUG):

@@ -192,6 +192,7 @@ def deep(levels: int) -> object:
         ({"a": (1, 2**64)}, "v['a'][1] is an int of more than 64 bits"),
         ({1, 2}, "v is of type builtins.set"),
         ({(object,): 1}, "v's key[0] is of type builtins.type"),
+        (["\ud800"], "v[0] holds half of a character"),
         (deep(600), "v" + "[0]" * 66 + "[0 is nested too deeply"),
     ],
 )
@@ -199,7 +200,9 @@ def test_what_cannot_be_sent_is_found(value: object, why: str) -> None:
     assert explain_unsendable(value, "v") == why
 
 
-@pytest.mark.parametrize("value", [bytearray(b"x"), OrderedDict(a=1), deep(400), -(2**63)])
+@pytest.mark.parametrize(
+    "value", [bytearray(b"x"), OrderedDict(a=1), deep(400), -(2**63), "\udcff"]
+)
 def test_what_can_be_sent_is_not_complained_about(value: object) -> None:
     assert explain_unsendable(value, "v") is None
     Encoder().encode((RESULT, 0, value))

@@ -172,6 +172,8 @@ def test_nobody_gets_it_who_does_not_ask() -> None:
         "link set dev up",
         "link set eth0 mtu",
         "link set eth0 mtu -1",
+        "link set eth0 mtu 4294967296",
+        f"link set eth0 mtu {'9' * 5000}",
         "link set eth0 mtu 9 up",
         "link set eth0 up up",
         "link set eth0 address 02:00",

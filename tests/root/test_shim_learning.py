@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -162,3 +163,20 @@ def test_a_broken_line_is_named(learner: Learner, line: str) -> None:
     with pytest.raises(InputError, match=r"jsonl:2: error: not a line of what was learned"):
         read_learned(learner.config)
     assert learner.run("id", "-u") == "0\n"
+
+
+def test_a_limit_of_the_callers_leaves_no_half_line(learner: Learner) -> None:
+    """From then on nothing would be read of what was learned."""
+    learner.run("id")
+    path = Path(learning.learned_path(learner.config))
+    before = path.read_text()
+    most = len(before) + 10
+    words: list[str | Path] = [learner.client, learner.config, "sh", "-c"]
+    subprocess.run(
+        [*words, f"chown 1 {learner.file}"],
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert path.read_text() == before
+    learner.run("sh", "-c", f"chown 2 {learner.file}")
+    assert read_learned(learner.config)["sh"] == Seen(caps("CAP_CHOWN"))

@@ -3,11 +3,12 @@
 A connection that is dropped instead would have the client start a new daemon, and send it again.
 """
 
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,14 +56,43 @@ CALLS: dict[str, list[object]] = {
 
 
 @contextmanager
-def daemon(program: str, config: Path) -> Iterator[tuple[str, bytes]]:
+def daemon(
+    program: str, config: Path, before: Callable[[], object] | None = None
+) -> Iterator[tuple[str, bytes]]:
     words = [sys.executable, "-c", program, str(config)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT) as process:
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        cwd=PROJECT,
+        preexec_fn=before,  # noqa: PLW1509 - no threads here
+    ) as process:
         assert process.stdout
         path = process.stdout.readline()[:-1].decode()
         yield path, process.stdout.read(32)
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_who_has_no_key_is_not_waited_for_without_end(write_config: WriteConfig) -> None:
+    short = OURS.replace("import main", "import main; from privmigrate.shim import"
+                         " rootwrap_daemon_main as m; m.STRANGER_SECONDS = 0.2")  # fmt: skip
+    with daemon(short, write_config(FILTERS)) as (path, key):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(path)
+            stranger.settimeout(20)
+            while stranger.recv(1000):
+                pass  # the challenge, and then the end
+        with connect(path, key) as sock:
+            assert call(sock, None, "get_methods", [], {})[0] == manager.RETURN
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def test_signals_that_its_starter_blocks_end_the_daemon(write_config: WriteConfig) -> None:
+    with daemon(OURS, write_config(FILTERS), _block) as (path, key), connect(path, key) as sock:
+        assert call(sock, None, "get_methods", [], {})[0] == manager.RETURN
 
 
 def connect(path: str, key: bytes) -> socket.socket:

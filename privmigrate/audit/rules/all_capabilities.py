@@ -1,7 +1,7 @@
 """A context with capabilities that are as good as root.
 
-CAP_SYS_ADMIN, CAP_DAC_OVERRIDE and CAP_CHOWN together, or any of CAP_SYS_MODULE, CAP_SYS_RAWIO and
-CAP_SETUID with others: the context restricts nothing that matters. Six projects share the same
+Two or more by each of which alone a program becomes root, such as CAP_SYS_ADMIN, CAP_DAC_OVERRIDE
+and CAP_CHOWN: the context restricts nothing that matters. Six projects share the same
 list of six, copied from one another.
 
 Instead: several contexts by what their commands work on, each with its own few capabilities;
@@ -13,17 +13,14 @@ from typing import Final
 
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
+from privmigrate.audit.power import as_good_as_root
 from privmigrate.examples import Clean, Finds
+from privmigrate.linux.capabilities import Capability, CapabilitySet
 
 CODE: Final = "PM605"
 LEVEL: Final = Level.HIGH
 
-_STRONG: Final = frozenset(
-    {
-        "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_SYS_MODULE",
-        "CAP_SYS_RAWIO", "CAP_SETUID", "CAP_SYS_PTRACE", "CAP_SETFCAP",
-    }
-)  # fmt: skip
+_STRONG: Final = frozenset(as_good_as_root(CapabilitySet.of(*Capability)).names)
 
 EXAMPLES: Final = (
     Finds(

@@ -1,7 +1,8 @@
 """A dangerous variable that sudo keeps.
 
 What env_keep or env_check names goes from the caller to the command: PATH, LD_LIBRARY_PATH and
-PYTHONPATH choose its code.
+PYTHONPATH choose its code. ``OS_*`` is what oslo.config reads before any file
+(``OS_SECTION__OPTION``): with it a service chooses user and capabilities of oslo.privsep's daemons.
 
 Instead: keep locale variables at most.
 """
@@ -9,7 +10,7 @@ Instead: keep locale variables at most.
 from collections.abc import Iterator
 from typing import Final
 
-from privmigrate.audit.environment import dangerous_variable
+from privmigrate.audit.environment import dangerous_pattern
 from privmigrate.audit.evidence import Evidence
 from privmigrate.audit.finding import Found, Level
 from privmigrate.examples import Clean, Finds
@@ -31,8 +32,28 @@ EXAMPLES: Final = (
         "1:1",
         "sudo's commands get the caller's whole environment",
     ),
+    Finds(
+        "what oslo.config reads",
+        'Defaults env_keep += "OS_*"\n',
+        "1:1",
+        "sudo passes the caller's OS_* on, which names options of services, such as the user and"
+        " the capabilities of a privsep daemon",
+    ),
+    Finds(
+        "a wildcard",
+        'Defaults env_keep += "PYTHON*"\n',
+        "1:1",
+        "sudo passes the caller's PYTHON* on, which names modules that Python imports",
+    ),
+    Clean("credentials, by their names", 'Defaults env_keep += "OS_AUTH_URL OS_TOKEN"\n'),
     Clean("a locale", 'Defaults env_keep += "LANG LC_ALL"\n'),
 )
+
+
+def _why(name: str) -> str:
+    if name.startswith("OS_") and ("*" in name or "__" in name):
+        return "options of services, such as the user and the capabilities of a privsep daemon"
+    return dangerous_pattern(name)
 
 
 def check(evidence: Evidence) -> Iterator[Found]:
@@ -44,7 +65,7 @@ def check(evidence: Evidence) -> Iterator[Found]:
             )
         if default.name in {"env_keep", "env_check"} and isinstance(default.value, list):
             for name in map(str, default.value):
-                why = dangerous_variable(name.partition("=")[0])
+                why = _why(name.partition("=")[0])
                 if why:
                     yield Found(
                         default.span,

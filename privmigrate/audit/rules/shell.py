@@ -2,7 +2,7 @@
 
 A shell runs what it is told: with any arguments, or with a pattern such as ``echo .* > /tmp/.*``
 for what stands behind ``-c``, whoever may call it is root. Quotes in the pattern do not help,
-because the caller writes between them.
+because the caller writes between them. A text that is held to one command may write any file.
 
 Instead: call the program itself, without a shell; write files and join pipes in the service.
 """
@@ -23,6 +23,7 @@ WAYS: Final = (
     Way("sh bash dash zsh ksh ash", "-c \"echo '' > /tmp/f; /tmp/x; '' > /tmp/f\"", Gain.RUN),
     Way("sh bash dash zsh ksh ash", "-c 'cat > /tmp/f; /tmp/x'", Gain.RUN),
     Way("sh bash dash zsh ksh ash", "-c 'rm -f /tmp/f; /tmp/x; rm -f /tmp/*.conf'", Gain.RUN),
+    Way("sh bash dash zsh ksh ash", "-c \"echo '' > /etc/cron.d/x\"", Gain.WRITE),
 )
 
 EXAMPLES: Final = (
@@ -38,6 +39,12 @@ EXAMPLES: Final = (
         "2:1",
         "s runs any program as root: sh -c 'echo '\"'\"''\"'\"' > /tmp/f; /tmp/x; "
         "'\"'\"''\"'\"' > /tmp/f'",
+    ),
+    Finds(
+        "a text that is held to one command, and not to one file",
+        "[Filters]\ns: RegExpFilter, sh, root, sh, -c, echo '[^']*' > /[a-z./]*\n",
+        "2:1",
+        "s writes any file as root: sh -c 'echo '\"'\"''\"'\"' > /etc/cron.d/x'",
     ),
     Clean("one fixed script", "[Filters]\ns: RegExpFilter, sh, root, sh, -c, systemctl reload x\n"),
 )

@@ -18,7 +18,7 @@ from privmigrate.convert.lower.base import (
 )
 from privmigrate.convert.operation import Hole, Source, Width
 from privmigrate.convert.patterns import matches
-from privmigrate.convert.shelltext import SHELL_TEXT, caller_writes, narrow_program
+from privmigrate.convert.shelltext import caller_writes, narrow_program
 from privmigrate.convert.words import Words, read_constraints, read_patterns
 from privmigrate.rootwrap.rule import Rule
 
@@ -54,7 +54,7 @@ def regexp_filter(rule: Rule, source: Source) -> Lowered:
     read = patterns[1:] if narrowed is None else narrowed.patterns
     words = read_patterns(op.command, read, rule.comments)
     if narrowed is not None:
-        words = replace(words, narrower=(*words.narrower, SHELL_TEXT))
+        words = replace(words, narrower=(*words.narrower, narrowed.how))
     if words.never is not None:
         return without_words(rule, source, words.never)
     return replace(

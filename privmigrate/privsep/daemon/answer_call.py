@@ -17,7 +17,7 @@ from privmigrate.privsep.messages import (
     is_bulky,
 )
 from privmigrate.privsep.running import Cancellation
-from privmigrate.privsep.sendable import explain_unsendable
+from privmigrate.privsep.sendable import encodable, explain_unsendable
 
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.collection import Collection
@@ -71,8 +71,7 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
             turn.ended = _clock()
         except BaseException as error:  # noqa: BLE001 - sys.exit() is an answer like any other
             turn.ended = _clock()
-            answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
-            server.answer(connection, answer)
+            _answer_error(server, connection, message, error)
             return
         kind = type(value)
         send = server.answer
@@ -87,6 +86,20 @@ def answer_call(server: "Server", connection: Connection, message: Message, turn
         server.end(key, turn)
 
 
+def _answer_error(
+    server: "Server", connection: Connection, message: Message, error: BaseException
+) -> None:
+    """Say what was raised, or else that it cannot be said: the caller waits for an answer."""
+    _, number, name, _, _ = message
+    assert isinstance(number, int)  # noqa: S101 - `messages` has checked; this is for the reader
+    try:
+        answer = describe_error(error, number, tracebacks=server.sends_tracebacks)
+        server.answer(connection, answer)
+    except (TypeError, ValueError, OverflowError) as reason:
+        why = f"what {name} raised, {type(error).__name__!a}, cannot be sent: {reason}"
+        server.answer(connection, describe_error(TypeError(why), number, tracebacks=False))
+
+
 _clock: Final = time.monotonic
 _LARGE: Final = frozenset((bytes, str, tuple))
 _Fields = tuple[int, int, str, tuple[object, ...], dict[str, object]]
@@ -99,19 +112,19 @@ def describe_error(error: BaseException, number: int, *, tracebacks: bool) -> Me
     if isinstance(error, OSError) and error.filename is not None and len(args) == _ERRNO_TEXT:
         args = (*args, error.filename)  # OSError keeps it out of args, and takes it from there
     state = {
-        str(name): value
+        name: value
         for name, value in vars(error).items()
-        if not name.startswith("__") and explain_unsendable(value, "") is None
+        if not name.startswith("__") and explain_unsendable({name: value}, "") is None
     }
     text = "".join(traceback.format_exception(error)) if tracebacks else ""
     return (
         ERROR,
         number,
-        kind.__module__,
-        kind.__qualname__,
+        encodable(kind.__module__),
+        encodable(kind.__qualname__),
         tuple(_sendable(arg) for arg in args),
         state,
-        text,
+        encodable(text),
     )
 
 

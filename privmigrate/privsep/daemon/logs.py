@@ -8,6 +8,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.privsep.sendable import encodable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,7 +90,10 @@ def pack_record(record: logging.LogRecord, process_name: str) -> Record:
     for name, value in vars(record).items():
         if name not in _OWN:
             plain = value if type(value) in _PLAIN else repr(value)
-            packed[name] = plain[:_LONGEST_EXTRA] if isinstance(plain, str) else plain
+            packed[encodable(name)] = plain[:_LONGEST_EXTRA] if isinstance(plain, str) else plain
+    for name, value in packed.items():
+        if isinstance(value, str):
+            packed[name] = encodable(value)
     return packed
 
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Final, NamedTuple, NoReturn, cast
@@ -23,14 +23,16 @@ from privmigrate.errors import PrivmigrateError
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.linux.paths import trusted
 from privmigrate.privsep import settings
+from privmigrate.privsep.comm import FailedToDropPrivileges
 from privmigrate.privsep.context import PrivContext
-from privmigrate.privsep.daemon import FailedToDropPrivileges, logs
+from privmigrate.privsep.daemon import logs
 from privmigrate.privsep.daemon.answer_call import describe_error
 from privmigrate.privsep.daemon.drop import drop
 from privmigrate.privsep.daemon.load import Context, Entrypoints, find_object
 from privmigrate.privsep.daemon.profile import Profile
 from privmigrate.privsep.daemon.serve import Server
 from privmigrate.privsep.messages import DATAGRAM, Encoder
+from privmigrate.privsep.running import UMASK
 from privmigrate.privsep.settings import Settings
 from privmigrate.privsep.wire import above_standard
 
@@ -52,7 +54,6 @@ example: sudo privmigrate-helper --privsep_context os_brick.privileged.default \
              --privsep_sock_path /tmp/x/privsep.sock
 """
 
-UMASK: Final = 0o022
 EXIT_USAGE: Final = 2
 _FIRST_FD: Final = 3
 _REFUSAL_SECONDS: Final = 10.0
@@ -96,6 +97,7 @@ def main(argv: list[str] | None = None) -> int:  # noqa: RET503 - `_serve` does 
     if os.fork():
         os._exit(0)  # at once: whoever waits for the helper waits for this
     _close_others(sock.fileno())
+    _be_at_home(own)
     logging.getLogger().setLevel(logging.DEBUG if arguments.debug else logging.INFO)
     _serve(sock, context, own, follows_level=not arguments.debug)
 
@@ -136,18 +138,19 @@ def parse_arguments(words: list[str]) -> Arguments:
 
 
 def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
-    paths = (*arguments.files, *arguments.folders)
-    for path in paths:
-        why = trusted(os.path.abspath(path)) if os.geteuid() == 0 else None  # noqa: PTH100
-        if why is not None:
-            raise CannotStartError(
-                f"this configuration could be changed by others than root: {why}"
-            )
+    # what is judged is what is opened: to oslo.config a ~ in front is somebody's home
+    files, folders = (
+        tuple(map(os.path.abspath, given)) for given in (arguments.files, arguments.folders)
+    )
+    paths = (*files, *folders)
+    if os.geteuid() == 0:
+        _judge(paths)
+        _judge(_inside(folders))
     if paths:
         from privmigrate.privsep import options
 
         try:
-            options.load(arguments.files, arguments.folders)
+            options.load(files, folders)
         except Exception as error:
             raise CannotStartError(f"the configuration cannot be read: {error}") from error
     try:
@@ -157,12 +160,33 @@ def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error} ({_place(error)})"
         raise CannotStartError(f"{arguments.context} cannot be imported: {why}") from error
-    if isinstance(found, PrivContext):
-        read = settings.read if paths else settings.read_arguments
-        return found, read(found)
-    if hasattr(found, "is_entrypoint") and hasattr(found, "conf"):
-        return cast("Context", found), settings.read_section(found.conf)
+    try:
+        if isinstance(found, PrivContext):
+            read = settings.read if paths else settings.read_arguments
+            return found, read(found)
+        if hasattr(found, "is_entrypoint") and hasattr(found, "conf"):
+            return cast("Context", found), settings.read_section(found.conf)
+    except ValueError as error:  # as all of oslo.config's about a value are
+        raise CannotStartError(f"the configuration cannot be used: {error}") from error
     raise CannotStartError(f"{arguments.context} is no PrivContext but a {type(found).__name__}")
+
+
+def _judge(paths: Iterable[str]) -> None:
+    for path in paths:
+        if (why := trusted(path)) is not None:
+            raise CannotStartError(
+                f"this configuration could be changed by others than root: {why}"
+            )
+
+
+def _inside(folders: Iterable[str]) -> Iterator[str]:
+    """The files that oslo.config reads in these."""
+    for folder in folders:
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - pathlib costs 5 ms
+        except OSError as error:
+            raise CannotStartError(f"{folder}: {error.strerror}") from None
+        yield from (f"{folder}/{name}" for name in names if name.endswith(".conf"))
 
 
 def _place(error: BaseException) -> str:
@@ -192,6 +216,21 @@ def _close_others(kept: int) -> None:
                 os.close(int(name))
 
 
+def _be_at_home(own: Settings) -> None:
+    """Have commands look in the home of who executes them, whatever sudo keeps of its caller's.
+
+    Python among them executes what it finds there.
+    """
+    try:
+        uid, _ = _user(own.user)
+        found = pwd.getpwuid(os.geteuid() if uid is None else uid)
+    except (CannotStartError, KeyError):
+        home, name = "/", str(os.geteuid())
+    else:
+        home, name = found.pw_dir, found.pw_name
+    os.environ.update(HOME=home, USER=name, LOGNAME=name, SHELL="/bin/sh")
+
+
 def serve_forked(sock: socket.socket, context: PrivContext, own: Settings) -> NoReturn:
     """Be the daemon in a forked child of the client; never returns, and unwinds nothing.
 
@@ -209,7 +248,6 @@ def serve_forked(sock: socket.socket, context: PrivContext, own: Settings) -> No
         for number in signal.valid_signals():
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _serve(sock, context, own, follows_level=False)
     finally:
         os._exit(1)
@@ -232,6 +270,10 @@ def _run(sock: socket.socket, context: Context, own: Settings, *, follows_level:
     os.setsid()
     os.chdir("/")
     os.umask(UMASK)
+    # sudo passes on what its caller ignores and blocks. With SIGCHLD ignored the kernel gives the
+    # pid of a command away before we have reaped it; with SIGTERM blocked nobody could end us
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     handler = logs.ChannelHandler(str(context))
     logs.install(handler)
     try:

@@ -371,7 +371,8 @@ class Server:
         """Send the log records that have waited for an answer; in a child of the daemon, end."""
         self._forks.end_child()
         for record in self._handler.take():
-            connection.send((LOG, 0, record))
+            with suppress(TypeError, ValueError, OverflowError):  # no answer is lost for a record
+                connection.send((LOG, 0, record))
 
     def _deliver(self, record: Record) -> bool:
         thread = get_ident()

@@ -16,6 +16,7 @@ Trade-offs: who calls beside such a call waits for a tick or two. When all worke
 and that one waits, so does the request of another connection: for one tick at most.
 """
 
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ from privmigrate.privsep.running import Cancellation
 
 if TYPE_CHECKING:
     from privmigrate.privsep.daemon.serve import Server
+
+_LOG: Final = logging.getLogger(__name__)
 
 SHORT: Final = 0.0005
 """Seconds. A call of an entrypoint that last took longer is not expected to be short."""
@@ -154,11 +157,17 @@ class Worker:
                 return False
             if is_new:
                 server.expect_short(message[2])
-        except (EOFError, OSError, ProtocolError):
-            collection.leave(connection)
-            server.hang_up(connection)
+        except Exception as error:  # noqa: BLE001 - or the worker would be lost, and a caller wait
+            self._end(connection, error)
             return False
         return True
+
+    def _end(self, connection: Connection, error: Exception) -> None:
+        """End a connection whose client is gone, or wrong; or for what nobody foresaw."""
+        self._collection.leave(connection)
+        self._server.hang_up(connection)
+        if not isinstance(error, EOFError | OSError | ProtocolError):
+            _LOG.error("a worker of the privsep daemon failed", exc_info=error)
 
     def _doubt(self, connection: Connection) -> None:
         """We did not run for long: who asked meanwhile may not wait any more."""
@@ -173,7 +182,7 @@ class Worker:
         if message[0] == PARTS:
             message = server.receive_rest(connection, message, self.turn)
         if connection.shared:
-            number = message[1]
+            number = message[1] if message[0] == CALL else -1  # which ends the connection
             assert isinstance(number, int)  # noqa: S101 - `messages` has checked
             # INV-15: as the mark of a call that has its connection for itself, but by the one
             # worker that may read now

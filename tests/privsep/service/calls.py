@@ -52,6 +52,11 @@ def give_set() -> object:
 
 
 @context.entrypoint
+def give_half() -> str:
+    return "\ud800"
+
+
+@context.entrypoint
 def keywords(first: str, *, second: int = 2) -> tuple[str, int]:
     return first, second
 
@@ -98,6 +103,9 @@ def fail(kind: str) -> None:
         "odd": OddError(code=7),
         "unsendable": ValueError("holds", {1}, object()),
         "local": LocalError("here"),
+        "half": ValueError("half of a character: \ud800"),
+        "halved": type("Halved", (Exception,), {"__module__": "half.\ud800"})("here"),
+        "huge": ValueError(("x" * 50_000,) * 6_000),
         "missing": FileNotFoundError(2, "No such file or directory", "/nowhere"),
     }
     raise errors[kind]
@@ -106,6 +114,14 @@ def fail(kind: str) -> None:
 @context.entrypoint
 def log(level: int, text: str) -> None:
     LOG.log(level, "said %s", text)
+
+
+@context.entrypoint
+def log_half_of_a_character() -> int:
+    thread = threading.Thread(target=LOG.warning, args=("half of a character: \ud800",))
+    thread.start()
+    thread.join()
+    return 1
 
 
 @context.entrypoint
