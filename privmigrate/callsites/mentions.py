@@ -38,6 +38,8 @@ def _changed(function: Function) -> str:
     """Say that a function may be called otherwise than its calls say."""
     if function.node.name.startswith("__"):
         return f"{function.name} is called by Python itself"
+    if function.outer is not None:
+        return f"{function.name} is defined inside of another function"
     for decorator in function.node.decorator_list:
         named = decorator.func if isinstance(decorator, ast.Call) else decorator
         if not _DECORATORS.search(ast.unparse(named)):

@@ -305,6 +305,19 @@ class Stranger:
     assert given_of(found).why == ""
 
 
+def test_a_function_inside_of_another_one(analyse: Analyse) -> None:
+    found = analyse(
+        """
+        from oslo_concurrency import processutils
+        def run_all(name):
+            def run(words):
+                return processutils.execute('ctl', *words, run_as_root=True)
+            run(['a', name])
+        """
+    )
+    assert given_of(found).why == "run_all.run is defined inside of another function"
+
+
 def test_a_file_that_is_no_python_3_and_mentions_it(analyse: Analyse) -> None:
     found = analyse(WRAPPER, old="print driver._ctl('t', ['x'])\n")
     assert "old.py mentions _ctl, and is no Python 3" in given_of(found).why
