@@ -31,8 +31,8 @@ from tools.fetch_sources import RELEASES, TARGET
 
 _FILTERS: Final = ("release", "filters", "wide", "replaced", "unused", "stay wide", "entrypoints",
                    "of these wide")  # fmt: skip
-_CALLS: Final = ("release", "calls", "typed", "as a list", "stay", "direct calls", "typed %",
-                 "or as a list %")  # fmt: skip
+_CALLS: Final = ("release", "calls", "typed", "as a list", "through wrappers", "stay",
+                 "direct calls", "typed %", "or as a list %")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def about_calls(each: Measured) -> tuple[object, ...]:
         number["calls"],
         number["typed"],
         number["checked"],
+        number["through"],
         number["stay"],
         len(direct),
         f"{100 * typed / max(len(direct), 1):.0f}",

@@ -77,6 +77,7 @@ class Analysis:
         self.constants = Constants(self, project)
         self.calls = Calls(self)
         self.passed = Passed(self)
+        self.called: dict[ast.Call, Value] = {}  # by the names of wrappers
         self.grown: dict[tuple[ast.AST, str], Each] = {}
         self.outcomes: dict[FunctionNode | ast.Module, Outcome | None] = {}
         self._functions: dict[ast.AST, Function] = {}

@@ -14,7 +14,7 @@ from privmigrate.callsites.making import made_of_words
 from privmigrate.callsites.passed import PARTIAL, called_as
 from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.resolve import Evaluator
-from privmigrate.callsites.site import Convention, Origin, Reason
+from privmigrate.callsites.site import TIMED_EXECUTORS, Convention, Origin, Reason
 from privmigrate.callsites.state import is_pure_call
 from privmigrate.callsites.values import (
     PASSED,
@@ -68,6 +68,8 @@ class Calls:
             return made
         for _, option in options_of(callee):
             self.analysis.passed.note(option, arguments)
+        if text.rpartition(".")[2] in self.analysis.names:
+            self.analysis.called[node] = callee
         ran = self._run(call)
         if ran or not is_pure_call(node):
             ev.effect()
@@ -245,7 +247,9 @@ class Calls:
             raw = self.analysis.filled(inner, function, option, call.arguments)
             if root_of(raw.keywords) is False:
                 continue
-            raw = raw.called(function.qualified, plain=self.analysis.is_plain(function))
+            # os-brick's own adds what an entrypoint's policy does as well
+            plain = function.qualified in TIMED_EXECUTORS or self.analysis.is_plain(function)
+            raw = raw.called(function.qualified, plain=plain)
             frame = call.evaluator.frame
             raw = raw.at(call.node, frame, call.text, call.start)
             if said := self._said_local(call):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from privmigrate.callsites.analysis import Analysis
 from privmigrate.callsites.files import UNPARSED, read_files
 from privmigrate.callsites.finish import finish
+from privmigrate.callsites.given import with_given
 from privmigrate.callsites.project import Project
 from privmigrate.callsites.raw import RawSite, root_of
 from privmigrate.callsites.settings import Settings, read_settings
@@ -88,6 +89,6 @@ def _sites(analysis: Analysis) -> list[Site]:
     by_call: dict[object, list[RawSite]] = {}
     for raw in analysis.sites():
         by_call.setdefault((raw.frame.module, raw.node), []).append(raw)
-    found = [finish(analysis, raws) for raws in by_call.values()]
-    kept = [site for site in found if site is not None]
-    return sorted(kept, key=lambda site: site.span)
+    found = [(raws, finish(analysis, raws)) for raws in by_call.values()]
+    kept = [(raws, site) for raws, site in found if site is not None]
+    return sorted(with_given(analysis, kept), key=lambda site: site.span)

@@ -1,6 +1,7 @@
 """A call that runs a command, in the terms of the function that it stands in."""
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from privmigrate.callsites.frame import Frame
@@ -26,6 +27,7 @@ class RawSite:
 
     Attributes:
         start: what was known before its arguments were evaluated.
+        inside: for the call of a wrapper, the calls through which it goes there, outermost first.
     """
 
     node: ast.Call
@@ -42,6 +44,7 @@ class RawSite:
     sentinel: bool = False
     also_outside: bool = False
     declared: tuple[str, ...] = ()
+    inside: tuple[tuple[Frame, ast.Call], ...] = ()
 
     def doubted(self, doubts: tuple[Reason, ...]) -> "RawSite":
         """The same with more doubts."""
@@ -67,6 +70,7 @@ class RawSite:
             frame=frame,
             executor=executor,
             start=start,
+            inside=((self.frame, self.node), *self.inside),
         )
 
 
@@ -84,30 +88,30 @@ def root_of(keywords: Dict) -> bool | Value | Hole:
             return value
 
 
-def parameters_of(segments: Segments, *, first: bool = True) -> set[str]:
-    """The parameters of its function that become words of a command, or the command."""
-    found: set[str] = set()
+def parameters_of(segments: Segments, *, first: bool = True) -> Iterator[Hole]:
+    """The parameters that become words of a command, or the command."""
     for segment in segments:
         match segment:
-            case Splice(hole) if name := _parameter(hole):
-                found.add(name)
-            case Str((Hole() as hole,)) if first and (name := _parameter(hole)):
-                found.add(name)
+            case Splice(hole) if found := _parameter(hole):
+                yield found
+            case Str((Hole() as hole,)) if first and (found := _parameter(hole)):
+                yield found
             case Maybe(_, inner) | Each(segments=inner):
-                found |= parameters_of(inner, first=first)
+                yield from parameters_of(inner, first=first)
             case Either(branches):
                 for _, row in branches:
-                    found |= parameters_of(row, first=first)
+                    yield from parameters_of(row, first=first)
             case _:
                 pass
         first = first and isinstance(segment, Maybe)
-    return found
 
 
-def _parameter(hole: Hole) -> str:
-    return hole.parameter or (hole.outer.parameter if hole.outer is not None else "")
+def _parameter(hole: Hole) -> Hole | None:
+    if hole.parameter:
+        return hole
+    return hole.outer if hole.outer is not None and hole.outer.parameter else None
 
 
 def forwarded(raw: RawSite) -> bool:
     """Whether a call passes a list of words, or a command, of its function's parameters on."""
-    return bool(parameters_of(raw.segments))
+    return any(parameters_of(raw.segments))

@@ -268,6 +268,30 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """A call of a wrapper, and of others that this one calls on the way; its templates' numbers."""
+
+    route: tuple[Span, ...]
+    templates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a wrapper's own call is given by those who call the wrapper, in the terms of a `Site`.
+
+    Attributes:
+        callers: every one of them; without their places where the call has been replaced.
+        why: why not all that it may be given is known, or "".
+    """
+
+    callers: tuple[Caller, ...] = ()
+    why: str = ""
+    templates: tuple[Template, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    words_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One call.
 
@@ -294,6 +318,8 @@ class Site:
         through: functions of the project between the call and the executor that only pass
             everything on.
         declared: what a person says of its executor, by which it is on this host.
+        given: for a wrapper's own call, what the wrapper's callers give it.
+        covered: it goes through wrappers, whose own calls have the list of all that they are given.
     """
 
     span: Span
@@ -316,6 +342,8 @@ class Site:
     sentinel: bool = False
     also_outside: bool = False
     declared: tuple[str, ...] = ()
+    given: Given | None = None
+    covered: bool = False
 
     @property
     def resolved(self) -> bool:

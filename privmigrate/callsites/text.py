@@ -8,6 +8,7 @@ from typing import Final
 from privmigrate.argv.spec import Any, ArgSpec, Choice
 from privmigrate.callsites.reasons import EXPLAINED
 from privmigrate.callsites.site import (
+    Given,
     Optional,
     Part,
     Repeated,
@@ -109,6 +110,19 @@ def site_json(site: Site) -> dict[str, object]:
         "resolved": site.resolved,
         "typable": site.typable,
         "checkable": site.checkable,
+        "covered": site.covered,
+        "given": None if site.given is None else _given_json(site.given),
+    }
+
+
+def _given_json(given: Given) -> dict[str, object]:
+    return {
+        "callers": [[str(span) for span in each.route] for each in given.callers],
+        "why": given.why,
+        "templates": [_template_json(each) for each in given.templates],
+        "reasons": [
+            {"code": each.value, "why": EXPLAINED[each.value].why} for each in given.reasons
+        ],
     }
 
 

@@ -142,6 +142,7 @@ def _counts(found: "Findings") -> dict[str, int]:
         "through_wrappers": sum(bool(site.via) for site in found.sites),
         "declared": sum(bool(site.declared) for site in found.sites),
         "through_wrappers_resolved": sum(bool(site.via) and site.resolved for site in found.sites),
+        "covered": sum(site.covered and site.resolved for site in found.sites),
     }
 
 
@@ -241,6 +242,11 @@ def _summary(found: "Findings") -> Iterator[str]:
         f"of the direct ones: {number['resolved']} resolved, {number['typable']} can become a typed"
         f" call, {number['checkable']} a call whose list is checked"
     )
+    if number["through_wrappers"]:
+        yield (
+            f"of those through wrappers: {number['through_wrappers_resolved']} resolved,"
+            f" {number['covered']} by a list that the wrapper's own call can have checked"
+        )
     if declared := number["declared"]:
         yield f"local because a person says it (local-injected): {counted(declared, 'call')}"
     if rows := _totals(found):

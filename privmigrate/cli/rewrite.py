@@ -132,7 +132,14 @@ def _compute(arguments: argparse.Namespace) -> "Told":
     for text in conversion.withdrawn:
         say(text)
     return Told(
-        findings.sites, rewriting, tests, target, disk, options.replaced, conversion.withdrawn
+        findings.sites,
+        rewriting,
+        tests,
+        target,
+        disk,
+        texts,
+        options.replaced,
+        conversion.withdrawn,
     )
 
 

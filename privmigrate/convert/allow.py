@@ -44,7 +44,7 @@ def allow(rules: Sequence[Rule], sites: Sequence[Site]) -> Allowance:
     lowered = [lower(rule, Source(rule.span.file, rule.span.line, rule.raw_name)) for rule in live]
     ops = [each for each in lowered if isinstance(each, Op)]
     prefixes = unify_prefixes(each for each in lowered if isinstance(each, Prefix))
-    called = frozenset(name for site in sites for name in site.via)
+    called = frozenset(name for site in sites for name in (*site.via, *site.through))
     asked = [site for site in sites if _is_asked(site, called)]
     known = [site for site in asked if all(map(_is_known, site.templates))]
     links = link(ops, prefixes, known)

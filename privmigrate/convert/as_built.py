@@ -33,6 +33,8 @@ def is_as_built(site: Site, candidates: Sequence[Candidate]) -> bool:
         return False
     if AS_BUILT & set(site.reasons):
         return True
+    if site.given is not None:
+        return any(site.templates[each.number].front for each in candidates)
     slots = [value for each in candidates for _, value in each.environment]
     unknown = any(not isinstance(value, str) and not value.whole for value in slots)
     return unknown or (len(candidates) > 1 and not site.words_source)

@@ -109,8 +109,10 @@ def _left(site: Site, because: Because, text: str) -> Left:
 def _unlinked(each: Unlinked) -> Left:
     reasons = [reason.value for reason in each.site.reasons]
     # wrappers are told apart: their callers are the sites
-    if Reason.WRAPPER in each.site.reasons:
-        return Left(each.site.span, Because.UNLINKED, Reason.WRAPPER.value, each.text)
+    if Reason.WRAPPER in each.site.reasons or each.why is Why.WRAPPER:
+        given = each.site.given
+        text = f"{each.text}: {given.why}" if given is not None and given.why else each.text
+        return Left(each.site.span, Because.UNLINKED, Reason.WRAPPER.value, text)
     if each.why is not Why.UNRESOLVED or not reasons:
         return Left(each.site.span, Because.UNLINKED, each.why.value, each.text)
     text = "; ".join(EXPLAINED[reason].why for reason in reasons)

@@ -5,10 +5,11 @@ may use whose command line is not wholly known stays as it is, marked with the p
 One that no call needs is a privilege to drop.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from privmigrate.callsites.given import carrying
 from privmigrate.callsites.site import AS_BUILT, UNRESOLVED, Reason, Site
 from privmigrate.convert.chain import attach
 from privmigrate.convert.gather import gather, merge_calls
@@ -18,6 +19,7 @@ from privmigrate.convert.operation import Fate, Op, Outcome, Prefix
 from privmigrate.convert.plan import Plan
 from privmigrate.convert.shape import shape_of
 from privmigrate.convert.use import Unlinked, Why
+from privmigrate.diagnostics import Span
 
 INCOMPLETE: Final = UNRESOLVED | {Reason.SHELL}
 """Reasons for which a call may run more than its templates say."""
@@ -44,8 +46,10 @@ def from_calls(
     keep_unreferenced: bool,
 ) -> FromCalls:
     """Make operations of calls, each within the rules that allow it."""
-    ordered = sorted(sites, key=lambda site: (call_of(site), site.span.column))
-    called = frozenset(name for site in sites for name in site.via)
+    called = frozenset(name for site in sites for name in (*site.via, *site.through))
+    covered = {site.span: site for site in sites if site.covered}
+    asking = (carrying(site) or site for site in sites if not site.covered)
+    ordered = sorted(asking, key=lambda site: (call_of(site), site.span.column))
     complete = [site for site in ordered if not _stays(site, called)]
     passing = [site for site in ordered if _passes(site, called)]
     incomplete = [site for site in ordered if _stays(site, called) and site not in passing]
@@ -53,6 +57,7 @@ def from_calls(
     unlinked.extend(map(_unresolved, incomplete))
     links = link(rules, prefixes, complete)
     unlinked.extend(_denied(complete, links.denied))
+    unlinked.extend(_denied_callers(links.denied, covered))
     gathered = gather(links.candidates, complete)
     plans = []
     for plan in gathered.plans:
@@ -147,10 +152,28 @@ def _denied(complete: Sequence[Site], denied: Sequence[tuple[Site, int]]) -> Ite
     for site, _ in denied:
         count[id(site)] = count.get(id(site), 0) + 1
     for site in complete:
-        if count.get(id(site)) == len(site.templates):
+        if count.get(id(site)) != len(site.templates):
+            continue
+        if site.given is not None:
+            yield Unlinked(site, Why.WRAPPER, Reason.WRAPPER.value)
+        else:
             needs_none = any(option.name == "privsep_exec" for option in site.options)
             why = Why.NO_RULE_NEEDED if needs_none else Why.NO_RULE
             yield Unlinked(site, why, why_denied(site))
+
+
+def _denied_callers(
+    denied: Sequence[tuple[Site, int]], covered: Mapping[Span, Site]
+) -> Iterator[Unlinked]:
+    """The callers of wrappers of which no shape is allowed: each fails by itself."""
+    numbers: dict[int, set[int]] = {}
+    for site, number in denied:
+        numbers.setdefault(id(site), set()).add(number)
+    for site in {id(site): site for site, _ in denied}.values():
+        for each in site.given.callers if site.given is not None else ():
+            own = covered.get(each.route[0]) if each.route else None
+            if own is not None and numbers[id(site)] >= set(each.templates):
+                yield Unlinked(own, Why.NO_RULE, why_denied(own))
 
 
 def _outcomes(

@@ -66,9 +66,14 @@ def gather(candidates: Sequence[Candidate], complete: Sequence[Site]) -> Gathere
             native.append(mine)
         elif is_as_built(site, mine):
             built.extend(mine)
-        elif len(_shapes(mine)) == 1 and mine[0].shape.movable and _typable(mine[0]):
+        elif (
+            site.given is None
+            and len(_shapes(mine)) == 1
+            and mine[0].shape.movable
+            and _typable(mine[0])
+        ):
             typed.extend(mine)
-        elif site.words_source:
+        elif site.words_source or site.given is not None:
             listed.extend(mine)
         else:
             typed.extend(each for each in mine if _typable(each))

@@ -120,6 +120,8 @@ def native_op(mine: Sequence[Candidate]) -> tuple[Op, Plan]:
     first, *others = sorted(mine, key=lambda each: each.rule.sources)
     site, rule, shape = first.site, first.rule, first.shape
     op = replace(rule, calls=(call_of(site),))
+    if site.given is not None:  # a wrapper's own call has a list, and no process to name
+        return op, Plan(site, op.key, Form.TYPED, why=Why.IN_PIECES)
     if isinstance(rule.native, Cat):
         return op, Plan(site, op.key, Form.TYPED)
     _, *segments = shape.template.segments

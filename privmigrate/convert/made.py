@@ -90,5 +90,5 @@ def _is_fed(site: Site) -> bool:
 
 def with_ahead(plan: Plan, mine: Sequence[Candidate]) -> Plan:
     """Add what the shapes of the call have in front of the command."""
-    ahead = ahead_of(mine)
+    ahead = ahead_of(mine[:1] if plan.site.given is not None else mine)
     return replace(plan, why=ahead) if isinstance(ahead, Why) else replace(plan, ahead=ahead)

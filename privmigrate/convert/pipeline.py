@@ -31,7 +31,7 @@ from privmigrate.convert.replaced import Replaced, withdrawn
 from privmigrate.convert.shadow import find_shadowed, refuse_taken
 from privmigrate.convert.still import Needed, explained, needs_of, only_called
 from privmigrate.convert.unify import unify, unify_prefixes
-from privmigrate.convert.use import Unlinked, Use
+from privmigrate.convert.use import Unlinked, Use, made_by
 from privmigrate.linux.capabilities import CapabilitySet
 from privmigrate.rootwrap.rule import Rule, Status
 
@@ -142,7 +142,7 @@ def convert(
         tuple(stay.values()),
         wide,
         tuple(each.name for each in still),
-        len(replaced),
+        sum(map(made_by, replaced)),
         tuple(withdrawn(options.replaced, options.local_injected)),
     )
 

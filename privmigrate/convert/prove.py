@@ -7,15 +7,18 @@ statements that build the command line. `privmigrate.testing.equivalence` finds 
 import ast
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from privmigrate.argv.spec import ArgSpec, Choice, Const
 from privmigrate.callsites.site import Convention, Segment, Site, Text, Value, Word
-from privmigrate.convert.document import Document, Function, bound_names, loaded_names
-from privmigrate.convert.effects import filled
+from privmigrate.convert.callers import FileChange
+from privmigrate.convert.document import Document, bound_names, loaded_names
+from privmigrate.convert.preceding import body_of
 from privmigrate.convert.replace import Replacement, Target
-from privmigrate.convert.tidy import blocks, touched
+from privmigrate.convert.routes import Forms, through
+from privmigrate.convert.use import callers_of
+from privmigrate.diagnostics import Span
 
 # What only looks at what it is given; any other name is a value that is found by trying.
 _BUILTINS: Final = frozenset({
@@ -57,12 +60,17 @@ sys.modules.setdefault({top!r}, top)
 
 
 def test_module(
-    document: Document,
-    replacements: Sequence[Replacement],
-    removed: Sequence[ast.stmt],
+    change: FileChange,
     target: Target,
+    documents: Callable[[str], Document],
+    left: Container[Span],
 ) -> str:
-    """The text of the tests for one file."""
+    """The text of the tests for one file.
+
+    For the own call of a wrapper there is a test for each of its callers that is not among `left`;
+    `documents` has their files.
+    """
+    document, replacements, removed = change.document, change.replacements, change.statements
     modules = sorted({f"{target.package}.{each.use.op.module}" for each in replacements})
     name = _ODD.sub("?", document.name)
     lines = [
@@ -76,20 +84,25 @@ def test_module(
         for module, name in sorted({pair for each in replacements for pair in each.imports})
     ]
     for number, each in enumerate(replacements):
-        lines += ["", "", *_test(document, each, removed, target, number)]
+        old, new = _old(each), _new(each, target)
+        if each.use.site.given is None:
+            before = body_of(document, each.call, old, ())
+            after = body_of(document, each.call, new, removed)
+            forms = Forms(before, after, ((document, each.call),))
+            lines += ["", "", *_test(each, forms, target, f"{number}")]
+            continue
+        spans = set(callers_of(each.use.site, left))
+        callers = (one for one in each.use.site.given.callers if spans & {*one.route[:1]})
+        for caller, one in enumerate(callers):
+            ways = [*((documents(span.file), span) for span in one.route)]
+            forms = through((document, each.call), ways, (old, new), removed)
+            lines += ["", "", *_test(each, forms, target, f"{number}_{caller}")]
     return "\n".join([*lines, ""])
 
 
-def _test(
-    document: Document,
-    each: Replacement,
-    removed: Sequence[ast.stmt],
-    target: Target,
-    number: int,
-) -> Iterator[str]:
+def _test(each: Replacement, forms: Forms, target: Target, number: str) -> Iterator[str]:
     line = each.use.site.span.line
-    before = _body(document, each, _old(each), ())
-    after = _body(document, each, _new(each, target), removed)
+    before, after = forms.before, forms.after
     known = {name for _, name in each.imports} | {target.package.partition(".")[0]}
     yield f"def test_line_{line}_{number}() -> None:"
     yield from _function("before", before, known)
@@ -104,37 +117,57 @@ def _test(
         yield "        convention='timed',"
     if samples := _samples(each.use.site):
         yield f"        samples={samples!r},"
-    options = _options(each.call) | _keywords(document, each, before)
+    options: dict[str, list[object]] = {}
+    for _, call in forms.calls:
+        options |= _options(call)
+    options |= _keywords(*forms.calls[0], before)
     if options := options | (_fronts(each.use.site, before) if each.use.as_built else {}):
         yield f"        options={options!r},"
-    if codes := sorted(_numbers(each.call)):
+    if codes := sorted({code for _, call in forms.calls for code in _numbers(call)}):
         yield f"        exit_codes={codes!r},"
-    if constants := _constants(document, (*before, *after)):
+    constants: dict[str, object] = {}
+    for document, _ in forms.calls:
+        constants |= _constants(document, (*before, *after))
+    if constants:
         yield f"        constants={constants!r},"
     yield "    )"
 
 
 def _function(name: str, body: Sequence[ast.stmt], known: set[str]) -> Iterator[str]:
-    bound = {each for statement in body for each in bound_names(statement)}
-    loaded = {each for statement in body for each in loaded_names(statement)}
-    inner = {
-        target
-        for statement in body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.comprehension)
-        for target in bound_names(node.target)
-    }
-    rebound = bound & (_read_first(body) - inner)
-    free = (loaded - bound - _BUILTINS - known) | rebound
+    free = _free(body, known)
     yield f"    def {name}({', '.join(sorted(free))}):"
     for statement in body:
         yield from (f"        {line}" for line in ast.unparse(statement).splitlines())
     yield ""
 
 
-def _read_first(body: Sequence[ast.stmt]) -> set[str]:
+def _free(
+    body: Sequence[ast.stmt], known: set[str], given: frozenset[str] = frozenset()
+) -> set[str]:
+    """The names that statements read of what is around them; of a wrapper, as it is defined."""
+    wrappers = [each for each in body if isinstance(each, ast.FunctionDef)]
+    rest = [each for each in body if not isinstance(each, ast.FunctionDef)]
+    bound = {each for statement in rest for each in bound_names(statement)}
+    loaded = {each for statement in rest for each in loaded_names(statement)}
+    inner = {
+        target
+        for statement in rest
+        for node in ast.walk(statement)
+        if isinstance(node, ast.comprehension)
+        for target in bound_names(node.target)
+    }
+    rebound = bound & (_read_first(rest, given) - inner)
+    free = (loaded - bound - _BUILTINS - known) | rebound
+    for each in wrappers:
+        arguments = frozenset(bound_names(each.args))
+        free |= _free(each.body, known, arguments) - arguments
+        free |= {*loaded_names(each.args)} - _BUILTINS - known
+    return free - {each.name for each in wrappers}
+
+
+def _read_first(body: Sequence[ast.stmt], seen: frozenset[str] = frozenset()) -> set[str]:
     """Names that may be read before the statements bind them: of what stood further above."""
-    return _follow(body, set())[0]
+    return _follow(body, set(seen))[0]
 
 
 def _follow(body: Sequence[ast.stmt], seen: set[str]) -> tuple[set[str], set[str]]:
@@ -189,87 +222,6 @@ def _new(each: Replacement, target: Target) -> ast.expr:
     return renamed
 
 
-def _body(
-    document: Document, each: Replacement, expression: ast.expr, removed: Sequence[ast.stmt]
-) -> list[ast.stmt]:
-    """The statements that the names of an expression come from, and the expression."""
-    function = document.function(each.call)
-    statements: list[ast.stmt] = []
-    needed = set(loaded_names(expression))
-    gone = {id(node) for statement in removed for node in ast.walk(statement)}
-    before = [] if function is None else list(_preceding(document, function, each.call))
-    for statement in reversed(before):
-        if not set(touched(statement)) & needed or id(statement) in gone:
-            continue
-        if isinstance(statement, ast.Assign):
-            bound = set(bound_names(statement))
-            needed -= bound
-            if any(not isinstance(each, ast.Name) for each in statement.targets):
-                continue  # several values at once: found by trying, each by itself
-        needed |= set(loaded_names(statement))
-        statements.insert(0, statement)
-    return [*statements, ast.Return(expression)]
-
-
-def _preceding(document: Document, function: Function, call: ast.Call) -> Iterator[ast.stmt]:
-    """Statements that come before a call in the blocks around it, in order.
-
-    A branch that ends in an error or a return was not taken.
-    """
-    around = [node for node in document.around(call) if isinstance(node, ast.stmt)]
-    chain = {id(node) for node in around}
-    for node in reversed(around[: around.index(function) + 1]):
-        if isinstance(node, ast.Try) and any(id(each) in chain for each in node.orelse):
-            yield from _followed(node.body)
-        for block in (function.body,) if node is function else blocks(node):
-            place = next((n for n, each in enumerate(block) if id(each) in chain), None)
-            if place is not None:
-                yield from _followed(block[:place])
-
-
-def _followed(block: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a block that bind or fill names, inside of others as well."""
-    for statement in block:
-        match statement:
-            case ast.Try(body=body, orelse=orelse, finalbody=final):
-                yield from _followed([*body, *orelse, *final])
-            case ast.With(body=body):
-                yield from _followed(body)
-            case ast.If(body=body, orelse=orelse) if orelse and _ends(body):
-                yield from _followed(orelse)
-            case ast.If(body=body, orelse=orelse) if orelse and _ends(orelse):
-                yield from _followed(body)
-            case _ if _only_binds(statement):
-                yield statement
-            case _:
-                continue
-
-
-def _ends(block: Sequence[ast.stmt]) -> bool:
-    return isinstance(block[-1], ast.Raise | ast.Return | ast.Continue | ast.Break)
-
-
-def _only_binds(statement: ast.stmt) -> bool:
-    """Whether it binds or fills names, whatever it calls for that: what it calls is not there."""
-    if any(isinstance(node, ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(statement)):
-        return False
-    match statement:
-        case ast.Assign(targets=targets):
-            return all(isinstance(each, ast.Name | ast.Tuple) for each in targets)
-        case ast.AnnAssign(target=ast.Name()) | ast.AugAssign(target=ast.Name()):
-            return True
-        case ast.Expr():
-            return bool(list(filled(statement)))
-        case ast.If(body=body, orelse=orelse):
-            return all(map(_only_binds, (*body, *orelse)))
-        case ast.For(body=body, orelse=[]):
-            return all(map(_only_binds, body))
-        case ast.Pass():
-            return True
-        case _:
-            return False
-
-
 def _samples(site: Site) -> dict[str, list[str]]:
     """Values that the analysis knows of, by the expression that has them."""
     found: dict[str, list[str]] = {}
@@ -310,10 +262,10 @@ def _fronts(site: Site, body: Sequence[ast.stmt]) -> dict[str, list[object]]:
 
 
 def _keywords(
-    document: Document, each: Replacement, body: Sequence[ast.stmt]
+    document: Document, call: ast.Call, body: Sequence[ast.stmt]
 ) -> dict[str, list[object]]:
     """What stands behind ``**kwargs``: every key that is asked for, or none."""
-    function = document.function(each.call)
+    function = document.function(call)
     name = function.args.kwarg.arg if function is not None and function.args.kwarg else ""
     if not name or not any(name in loaded_names(statement) for statement in body):
         return {}

@@ -14,6 +14,7 @@ from privmigrate.callsites.files import SourceFile, parse
 from privmigrate.callsites.index import Module
 from privmigrate.callsites.site import (
     AS_BUILT,
+    Given,
     Optional,
     Repeated,
     Segment,
@@ -58,8 +59,16 @@ def remembered(key: str, entrypoint: str, site: Site, before: str = "") -> Repla
         templates=tuple(map(_template, site.templates)),
         handlers=(),
         building=(),
+        given=_given(site),
     )
     return Replaced(key, entrypoint, kept, before)
+
+
+def _given(site: Site) -> Given | None:
+    """How many callers a wrapper's own call had: where they are changes."""
+    if site.given is None:
+        return None
+    return Given(tuple(replace(each, route=()) for each in site.given.callers))
 
 
 def _template(template: Template) -> Template:

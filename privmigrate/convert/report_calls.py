@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from privmigrate.callsites.given import carrying
 from privmigrate.convert.made import call_of
 from privmigrate.convert.operation import Fate, Source, Width
 from privmigrate.convert.report import Row
-from privmigrate.convert.use import Form, Unlinked, Use, Why
+from privmigrate.convert.use import Form, Unlinked, Use, Why, callers_of
+from privmigrate.diagnostics import counted
 
 
 def wide_counts(wide: Sequence[Source], found: Sequence[Row]) -> dict[str, int]:
@@ -32,12 +34,20 @@ def wide_counts(wide: Sequence[Source], found: Sequence[Row]) -> dict[str, int]:
 
 
 def call_counts(uses: Sequence[Use], unlinked: Sequence[Unlinked]) -> dict[str, int]:
-    """How many calls there are, and what becomes of them."""
-    forms = Counter(use.form for use in uses)
-    stay = sum(each.why is not Why.WRAPPER for each in unlinked)
+    """How many calls there are, and what becomes of them; a wrapper's own counts as its callers."""
+    forms = Counter(use.form for use in uses if use.site.given is None)
+    left = {each.site.span for each in unlinked}
+    through = [span for use in uses for span in callers_of(use.site, left)]
+    stay = sum(
+        1 if carrying(each.site) is None else len(callers_of(each.site, left))
+        for each in unlinked
+        if each.why is not Why.WRAPPER
+    )
     return {
-        "calls": len(uses) + stay,
+        "calls": forms.total() + len(through) + stay,
         **{form.value: forms[form] for form in Form},
+        "through": len(through),
+        "wrappers": sum(use.site.given is not None for use in uses),
         "stay": stay,
     }
 
@@ -81,10 +91,13 @@ def summary(
         f"{number['stay wide']} stay wide"
     )
     calls = call_counts(uses, unlinked)
+    wrappers = counted(calls["wrappers"], "wrapper")
+    through = f"{calls['through']} are made through {wrappers} whose own call has such a one, "
     more = f"; {replaced} more {'have' if replaced > 1 else 'has'} been replaced"
     yield (
         f"calls: {calls['calls']}, of which {calls['typed']} have a typed entrypoint, "
-        f"{calls['checked']} one that takes the command line as a list, {calls['stay']} stay"
+        f"{calls['checked']} one that takes the command line as a list, "
+        f"{through if calls['wrappers'] else ''}{calls['stay']} stay"
         f"{more if replaced else ''}"
     )
 

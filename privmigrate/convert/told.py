@@ -1,14 +1,17 @@
 """What a rewriting came to, in words, as data, and as tests that prove it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from privmigrate.callsites.given import carrying
 from privmigrate.callsites.reasons import Total, explain, totals
 from privmigrate.callsites.site import Reason, Site
 from privmigrate.convert.callers import FileChange, Rewriting
+from privmigrate.convert.document import Document, read
 from privmigrate.convert.lock import NAME, Disk, print_lock
 from privmigrate.convert.merge import State
 from privmigrate.convert.prove import CONFTEST, PROVES, test_module
@@ -16,7 +19,8 @@ from privmigrate.convert.reasons import STAYS
 from privmigrate.convert.replace import Target
 from privmigrate.convert.replaced import Replaced, remembered
 from privmigrate.convert.unittests import MovedTests
-from privmigrate.convert.use import Form
+from privmigrate.convert.use import Form, callers_of
+from privmigrate.diagnostics import counted
 from privmigrate.errors import InternalError
 
 
@@ -24,7 +28,10 @@ from privmigrate.errors import InternalError
 class Told:
     """Everything that is to be written and told.
 
-    `replaced` are calls of earlier runs, `withdrawn` says of which a person's word is gone.
+    Attributes:
+        files: the service's, as they were.
+        replaced: calls of earlier runs.
+        withdrawn: says of which of them a person's word is gone.
     """
 
     sites: tuple[Site, ...]
@@ -32,11 +39,13 @@ class Told:
     tests: MovedTests
     target: Target
     disk: Disk
+    files: Mapping[str, bytes]
     replaced: tuple[Replaced, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``--json``."""
+        left = {each.span for each in self.rewriting.left}
         return {
             "summary": counts(self),
             "rewritten": [
@@ -46,6 +55,7 @@ class Told:
                     "form": each.use.form.value,
                     "before": each.before,
                     "after": each.after,
+                    "callers": [str(span) for span in callers_of(each.use.site, left)],
                 }
                 for change in self.rewriting.files
                 for each in change.replacements
@@ -90,14 +100,21 @@ class Told:
 def counts(told: Told) -> dict[str, int]:
     """The figures of a summary; wrappers are no call sites of their own."""
     done = [each for change in told.rewriting.files for each in change.replacements]
-    typed = sum(each.use.form is Form.TYPED for each in done)
+    forms = Counter(each.use.form for each in done if each.use.site.given is None)
     wrappers = sum(Reason.WRAPPER in site.reasons for site in told.sites)
+    own = {site.span: site for site in told.sites if carrying(site) is not None}
     left = [each for each in told.rewriting.left if each.code != Reason.WRAPPER.value]
+    spans = {each.span for each in left}
+    through = [span for each in done for span in callers_of(each.use.site, spans)]
     return {
         "sites": len(told.sites) - wrappers,
-        "typed": typed,
-        "checked": len(done) - typed,
-        "left": len(left),
+        "typed": forms[Form.TYPED],
+        "checked": forms[Form.CHECKED],
+        "through": len(through),
+        "wrappers": len(done) - forms.total(),
+        "left": sum(
+            len(callers_of(own[each.span], spans)) if each.span in own else 1 for each in left
+        ),
         "files": len(told.rewriting.files),
         "test_files": len(told.tests.changes),
         "assertions": sum(each.assertions for each in told.tests.changes),
@@ -131,10 +148,12 @@ def tell(told: Told, *, brief: bool) -> Iterator[str]:
         yield "calls that are left, by reason:"
         yield from explain(reasons)
     found = counts(told)
+    wrappers = f", {found['through']} through {counted(found['wrappers'], 'wrapper')}"
     yield (
-        f"{found['typed'] + found['checked']} of {found['sites']} calls in {found['files']} "
-        f"file{'' if found['files'] == 1 else 's'}: "
-        f"{found['typed']} typed, {found['checked']} with a checked list; {found['left']} left; "
+        f"{found['typed'] + found['checked'] + found['through']} of {found['sites']} calls in "
+        f"{counted(found['files'], 'file')}: "
+        f"{found['typed']} typed, {found['checked']} with a checked list"
+        f"{wrappers if found['wrappers'] else ''}; {found['left']} left; "
         f"{found['assertions']} assertions of tests moved, "
         f"{found['assertions_forwarded']} forwarded, {found['assertions_left']} left"
     )
@@ -176,13 +195,19 @@ def proofs(told: Told) -> dict[str, str]:
     """Tests that compare every call with the one before it, by file name."""
     top, *_ = told.target.package.split(".")
     texts: dict[str, str] = {}
+    own = {change.document.name: change.document for change in told.rewriting.files}
+    left = {each.span for each in told.rewriting.left}
+
+    def document_of(name: str) -> Document:
+        if name not in own:
+            own[name] = read(name, told.files[name])
+        return own[name]
+
     for change in told.rewriting.files:
         stem = _stem(change)
         names = (f"{stem}{number or ''}.py" for number in count())
         name = next(name for name in names if name not in texts)
-        texts[name] = test_module(
-            change.document, change.replacements, change.statements, told.target
-        )
+        texts[name] = test_module(change, told.target, document_of, left)
     folder = _top_folder([change.document.name for change in told.rewriting.files], top)
     texts["conftest.py"] = CONFTEST.format(top=top, folder=folder)
     return texts

@@ -4,11 +4,13 @@
 told here is what a caller has to write; how it is written into a file is the rewriter's business.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
 from privmigrate.callsites.site import Site
 from privmigrate.convert.operation import Op
+from privmigrate.diagnostics import Span
 
 
 class Form(Enum):
@@ -69,6 +71,17 @@ class Use:
     imports: tuple[tuple[str, str], ...] = ()
     condition: str = ""
     as_built: bool = False
+
+
+def made_by(site: Site) -> int:
+    """How many calls of the service a replaced call stands for: a wrapper's own is its callers'."""
+    return 1 if site.given is None else len(site.given.callers)
+
+
+def callers_of(site: Site, left: Container[Span]) -> list[Span]:
+    """The calls of a wrapper for which its own call stands, but for those that are left."""
+    callers = site.given.callers if site.given is not None else ()
+    return [each.route[0] for each in callers if each.route and each.route[0] not in left]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Evaluates both forms of a call with given values, each ending in a recorder."""
 
 import inspect
+import math
 import random
 import re
 import signal
@@ -153,7 +154,8 @@ def _chained(argv: Sequence[str]) -> Iterator[int]:
 
 def _arguments(form: Form, values: Values) -> dict[str, object]:
     names = [name for name in inspect.signature(form).parameters if name != "execute"]
-    return {name: System(values) if name == "os" else values.at(name) for name in names}
+    known = {"os": System(values), "math": math}
+    return {name: known.get(name) or values.at(name) for name in names}
 
 
 def _outcome(evaluate: Callable[[], object]) -> tuple[object, ...]:
