@@ -223,8 +223,13 @@ def travelled(
 
 
 def shapes_of(site: calls.Site) -> list[re.Pattern[str]]:
-    """A pattern for each shape of a call, over its words with a NUL behind each."""
-    return [re.compile(_pattern(each, also_outside=site.also_outside)) for each in site.templates]
+    """A pattern for each shape of a call, over its words with a NUL behind each.
+
+    The shapes of a wrapper's own call are those that its callers give it.
+    """
+    given = site.given.templates if site.given is not None else ()
+    shapes = (*site.templates, *given)
+    return [re.compile(_pattern(each, also_outside=site.also_outside)) for each in shapes]
 
 
 def _pattern(template: calls.Template, *, also_outside: bool) -> str:

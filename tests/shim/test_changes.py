@@ -9,6 +9,7 @@ import pytest
 from oslo_rootwrap import client as oslo
 
 from privmigrate.shim.client_api import Client
+from tests.privsep.conftest import is_running
 from tests.root.test_shim_oneshot import wait_until
 from tests.shim.conftest import WriteConfig
 from tests.shim.test_hostile import OURS
@@ -69,10 +70,6 @@ def test_an_edit_of_daemon_timeout_counts_for_the_one_that_serves(
     pid = int(caller.execute(["sh", "-c", "echo $PPID"])[1])
     write_config(FILTERS, "daemon_timeout=1")
     assert caller.execute(["sh", "-c", "echo $PPID"])[1] == f"{pid}\n"
-    wait_until(lambda: not Path(f"/proc/{pid}").exists() or is_zombie(pid))
+    wait_until(lambda: not is_running(pid))
     assert caller.execute(["sh", "-c", "echo again"])[1] == "again\n"
     caller.close()
-
-
-def is_zombie(pid: int) -> bool:
-    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
