@@ -1,6 +1,7 @@
 """Calls from asyncio: one connection, many calls, and cancellation that reaches the daemon."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from privmigrate.privsep.comm import PrivsepTimeout
 from privmigrate.privsep.entrypoint import Entrypoint
 from privmigrate.privsep.execute import PrivilegeDenied, ProcessExecutionError
 from privmigrate.privsep.priv_context import PrivContext
-from tests.privsep.conftest import wait_for_end, wait_until
+from tests.privsep.conftest import count_descriptors, wait_for_end, wait_until
 from tests.privsep.service import calls, commands, context
 
 call = context.call_async
@@ -166,6 +167,28 @@ def test_what_the_dead_daemon_had_not_read_is_asked_again(
         assert str(end) in found
 
     asyncio.run(main())
+
+
+def test_nothing_is_kept_of_a_dead_daemon(daemon: PrivContext) -> None:
+    """Not even until the next collection of garbage."""
+    found: list[int] = []
+
+    async def main() -> None:
+        for _ in range(4):
+            pid = await call(calls.getpid)
+            waiting = [asyncio.create_task(call(calls.getpid)) for _ in range(4)]
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.gather(*waiting, return_exceptions=True)
+            del waiting
+            await call(calls.getpid)
+            found.append(count_descriptors())
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+    assert found[-1] == found[0]
 
 
 def test_stopping_the_context_ends_what_is_awaited(daemon: PrivContext, tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ class LoopConnection:
         finally:
             if handle is not None:
                 handle.cancel()
+            # what it raises knows this frame, which would keep the channel of a dead daemon open
+            del future
         return functools.partial(self._channel.listener.read_answer, answer)
 
     def _send(self, message: Message) -> None:
