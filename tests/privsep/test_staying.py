@@ -55,9 +55,11 @@ class Staying(Caller):
     Attributes:
         waits: set once a worker waits for the connection's next request, and for nothing else.
         goes_on: that worker has a processor again.
+        gate: the file for which calls wait in tests that have them take long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Path) -> None:
+        self.gate = gate
         control, self._control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         handler, entrypoints = ChannelHandler("x"), Entrypoints(service.context)
         self.server = serve.Server(
@@ -92,6 +94,7 @@ class Staying(Caller):
             turn.is_last = True
 
         self.goes_on.set()
+        self.gate.touch()  # also where a test has failed before it did
         self.server.end = end_all  # type: ignore[method-assign]
         enders = [Caller(self.server, 99) for _, done in self._running if not done.done()]
         for ender in enders:
@@ -110,7 +113,7 @@ class Staying(Caller):
 
 
 @pytest.fixture
-def staying(monkeypatch: pytest.MonkeyPatch) -> Generator[Staying]:
+def staying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Staying]:
     class NoForks:
         """For a daemon that is no process: what tests fork later is no child of it."""
 
@@ -121,7 +124,7 @@ def staying(monkeypatch: pytest.MonkeyPatch) -> Generator[Staying]:
     monkeypatch.setattr(worker, "SHORT", 20.0)  # whatever else the machine does
     monkeypatch.setattr(worker, "_LONG", 20.0)
     monkeypatch.setattr(worker, "_IDLE", 20.0)
-    yield Staying()
+    yield Staying(tmp_path / "end")
     service.context.seal(sealed=False)
 
 
@@ -245,12 +248,12 @@ def test_what_is_not_known_to_be_short_keeps_nobody_waiting(
     staying: Staying, one: worker.Worker, tmp_path: Path
 ) -> None:
     other = collect_two(staying)
-    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    staying.call(calls.wait_for.name, str(staying.gate))
     wait_until(lambda: bool(staying.server.running))
     other.call(calls.noop.name)
     assert staying.ready() == [other.connection.fd]
     assert not one.turn.collection.is_open
-    (tmp_path / "end").touch()
+    staying.gate.touch()
 
 
 def collect_two(staying: Staying) -> Caller:
@@ -281,7 +284,7 @@ def test_what_takes_long_against_expectation_keeps_nobody_waiting(
     """The main thread finds the same call running twice."""
     staying.server.short.add(calls.wait_for.name)
     other = collect_two(staying)
-    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    staying.call(calls.wait_for.name, str(staying.gate))
     wait_until(lambda: bool(staying.server.running))
     assert staying.server.asked
     other.call(calls.noop.name)
@@ -292,7 +295,7 @@ def test_what_takes_long_against_expectation_keeps_nobody_waiting(
     threading.Event().wait(2 * serve.STUCK_SECONDS)
     staying.server._look_after_workers()
     assert staying.ready() == [other.connection.fd]
-    (tmp_path / "end").touch()
+    staying.gate.touch()
 
 
 def test_the_main_thread_looks_for_as_long_as_there_are_calls(
@@ -328,7 +331,7 @@ def test_there_are_more_workers_where_all_are_stuck(
     monkeypatch.setattr(serve, "start_new_thread", lambda run, _: started.append(run))
     server = staying.server
     server.workers = server._wanted = 1
-    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    staying.call(calls.wait_for.name, str(staying.gate))
     wait_until(lambda: bool(server.running))
     for _ in range(1 + serve._LOOKS):
         assert not started
@@ -337,7 +340,7 @@ def test_there_are_more_workers_where_all_are_stuck(
         server._look_after_workers()
     assert len(started) == 1
     assert server.workers == 2
-    (tmp_path / "end").touch()
+    staying.gate.touch()
 
 
 def test_fewer_workers_serve_where_no_more_can_be_had(
@@ -364,12 +367,12 @@ def test_what_is_given_up_keeps_nobody_waiting(
 ) -> None:
     staying.server.short.add(calls.wait_for.name)
     other = collect_two(staying)
-    staying.call(calls.wait_for.name, str(tmp_path / "end"))
+    staying.call(calls.wait_for.name, str(staying.gate))
     wait_until(lambda: bool(staying.server.running))
     other.call(calls.noop.name)
     staying.server.hang_up(staying.connection)
     assert staying.ready() == [other.connection.fd]
-    (tmp_path / "end").touch()
+    staying.gate.touch()
     wait_until(lambda: one.turn.is_last)
 
 
