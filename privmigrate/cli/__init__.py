@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 EXIT_INPUT: "Final" = 2
+SECURE_PATH: "Final" = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where sudo looks for commands unless it is told otherwise: Debian's sudoers file."""
 _INTERRUPTED: "Final" = 130  # 128 + SIGINT, as a shell says it
 _NOBODY_READS: "Final" = 141  # 128 + SIGPIPE
 

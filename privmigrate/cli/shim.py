@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from privmigrate.cli import add_format
+from privmigrate.cli import SECURE_PATH, add_format
 from privmigrate.diagnostics import counted, printable
 from privmigrate.errors import InputError, Refused
 from privmigrate.linux.capabilities import CapabilitySet, every
@@ -30,7 +30,6 @@ _ADVICE = (
     "limit them: privmigrate learn --filters {config} --from LOG --output"
     " /etc/privmigrate/learned.toml; or by [capabilities]; unknown = none refuses them everything"
 )
-_SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -272,12 +271,12 @@ def _check(request: manifest.Request) -> Built:
     if reasons := install.why_not_ours(ours, request.accepted):
         raise InputError(f"{'; '.join(reasons)} ({advice})")
     try:
-        built = build(Source(request.config, {"PATH": _SECURE_PATH}, request.accepted))
+        built = build(Source(request.config, {"PATH": SECURE_PATH}, request.accepted))
     except Refused as refused:
         raise InputError(f"{refused} ({advice})") from refused
     _say([built.warning or f"all {len(built.plans)} filters are limited"])
     _say([f"note: {text}" for text in _missing_folders(built)], sys.stderr)
-    folders = _SECURE_PATH.split(":")
+    folders = SECURE_PATH.split(":")
     if request.strategy == "additive" and request.bindir not in folders:
         _say([f"note: {request.bindir} is not on sudo's usual secure_path"], sys.stderr)
     return built
@@ -313,7 +312,7 @@ def _config_status(config: str, accepted: tuple[str, ...]) -> dict[str, object]:
     entry: dict[str, object] = {"config": config}
     remove_dead()
     try:
-        built = build(Source(config, {"PATH": _SECURE_PATH}, accepted))
+        built = build(Source(config, {"PATH": SECURE_PATH}, accepted))
     except (InputError, Refused) as error:
         return {**entry, "ok": False, "error": str(error)}
     filters = [_filter(plan) for plan in built.plans]

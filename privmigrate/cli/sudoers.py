@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from privmigrate.cli import SECURE_PATH
 from privmigrate.errors import InputError
 from privmigrate.linux.reading import read_regular
 
@@ -30,14 +31,6 @@ The arguments are a regular expression, which sudo understands since 1.9.10. Che
 with visudo -cf FILE, and the whole machine with privmigrate audit.
 exit codes: 0 printed, 2 bad input
 """
-_SECURE_PATH: Final = (
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-)
 _SOCKET: Final = "--privsep_sock_path [a-zA-Z0-9_./-]+"
 # What means itself in sudoers, but for the dot in a regular expression.
 _USER: Final = re.compile(r"(?![A-Z0-9_]+\Z)[A-Za-z_][A-Za-z0-9_.-]*")
@@ -90,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     words = [f"--config-{kind} {_literal(path)}" for kind, path in configuration]
     words += [f"--privsep_context {_one_of(names)}", _SOCKET]
     folder = arguments.helper.rpartition("/")[0]
-    if folder not in _SECURE_PATH:
-        print(f'Defaults:{arguments.user} secure_path="{":".join((folder, *_SECURE_PATH))}"')
+    if folder not in SECURE_PATH.split(":"):
+        print(f'Defaults:{arguments.user} secure_path="{folder}:{SECURE_PATH}"')
     print(f"{arguments.user} ALL=(root) NOPASSWD: {arguments.helper} ^{' '.join(words)}$")
     return 0
 
