@@ -105,7 +105,7 @@ def test_the_words_of_oslo_privseps_helper() -> None:
     [
         (("--what",), 2, "'--what' is no option\nusage: "),
         ((*NAMED, "/nowhere/sock"), 1, "nobody waits at /nowhere/sock: No such file"),
-        (("--privsep_context", "no.such", *NAMED[2:], "/x"), 1, "there is no context no.such"),
+        (("--privsep_context", "no.such", *NAMED[2:], "/x"), 1, "(it has to be installed for "),
         (("--privsep_context", "os.path", *NAMED[2:], "/x"), 1, "is no PrivContext but a module"),
         (("--privsep_context", "x", *NAMED[2:], "/x"), 1, "there is no context x"),
         (("--privsep_context", ".x.y", *NAMED[2:], "/x"), 1, ".x.y cannot be imported: TypeError"),

@@ -156,7 +156,10 @@ def _prepare(arguments: Arguments) -> tuple[Context, Settings]:
     try:
         found = find_object(arguments.context)
     except (ImportError, AttributeError, ValueError) as error:
-        raise CannotStartError(f"there is no context {arguments.context}: {error}") from error
+        why = f"there is no context {arguments.context}: {error}"
+        if isinstance(error, ModuleNotFoundError):
+            why += f" (it has to be installed for {sys.executable}, which executes this)"
+        raise CannotStartError(why) from error
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error} ({_place(error)})"
         raise CannotStartError(f"{arguments.context} cannot be imported: {why}") from error
